@@ -1,0 +1,341 @@
+package text
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Encoding is the policy of a message: what may be replaced to keep it short.
+type Encoding string
+
+const (
+	// Smart replaces look-alikes (quotes, dashes, blanks, the ellipsis) where
+	// that saves UCS-2, and nothing else. The default.
+	Smart Encoding = "smart"
+	// GSM7 replaces every character that has a plain form and refuses the
+	// others by name.
+	GSM7 Encoding = "gsm7"
+	// UCS2 sends the text as it is.
+	UCS2 Encoding = "ucs2"
+	// ASCII sends plain characters only; what has no plain form is removed,
+	// and reported.
+	ASCII Encoding = "ascii"
+)
+
+// Options say how a text may be changed and cut. The zero value is the default.
+type Options struct {
+	Encoding Encoding `json:"encoding,omitempty"`  // empty: Smart
+	MaxParts int      `json:"max_parts,omitempty"` // 0: 6; above MostParts: MostParts
+	RefBits  int      `json:"ref_bits,omitempty"`  // 8 or 16; 0: 8
+
+	// Shift and Locking are the national tables that the shop allows (Turkish,
+	// Spanish, Portuguese), 0 for none. They are used where they keep a
+	// character that would be replaced or force UCS-2. Some phones lack them.
+	Shift   int `json:"shift,omitempty"`
+	Locking int `json:"locking,omitempty"`
+
+	// Cedilla lets Smart write ç as c, which most readers of Dutch, English or
+	// German do not mind.
+	Cedilla bool `json:"cedilla,omitempty"`
+
+	// Lang (a language tag such as "de") chooses between the plain forms that
+	// differ by language, ä → ae or a, for GSM7 and ASCII.
+	Lang string `json:"lang,omitempty"`
+}
+
+// defaultParts: phones and operators show six reliably (field-notes §2.1).
+const defaultParts = 6
+
+// Change is one difference between the text given and the text sent.
+type Change struct {
+	From string `json:"from"`
+	To   string `json:"to"`       // empty: removed
+	Pos  int    `json:"position"` // in runes from 0, in the text as it was given
+}
+
+// Culprit is a character that keeps a text out of the short alphabet.
+type Culprit struct {
+	Char  string `json:"char"`
+	At    []int  `json:"positions"` // in runes from 0, in the text as it was given
+	Use   string `json:"use"`       // the plain form that could stand there; empty: none
+	Saves int    `json:"saves"`     // parts saved if this character alone gave way to Use
+}
+
+// Instead is what a text would cost without its culprits.
+type Instead struct {
+	Text  string `json:"text"` // with the plain forms, and without the characters that have none
+	Parts int    `json:"parts"`
+}
+
+// Plan is a text ready to be sent, and the account of how it came to be.
+type Plan struct {
+	Text     string    `json:"text"`
+	Alphabet string    `json:"alphabet"` // AlphabetGSM7 or AlphabetUCS2
+	Shift    int       `json:"shift,omitempty"`
+	Locking  int       `json:"locking,omitempty"`
+	RefBits  int       `json:"ref_bits"`
+	Segments []Segment `json:"segments"`
+	Changes  []Change  `json:"changes"`
+	Units    int       `json:"units"` // of all parts, without their headers
+	Room     int       `json:"room"`  // units that one part of this message holds
+	Left     int       `json:"left"`  // units free in the last part
+
+	// Culprits are the characters that made the text UCS-2, most frequent
+	// first, and Instead what it would cost without them; empty and nil for a
+	// text in the short alphabet.
+	Culprits []Culprit `json:"culprits,omitempty"`
+	Instead  *Instead  `json:"instead,omitempty"`
+}
+
+// Parts is the number of short messages the text is paid as.
+func (p *Plan) Parts() int { return len(p.Segments) }
+
+// Compose makes a text ready to be sent: NFC, control characters out, the
+// replacements that the policy allows, the cheapest alphabet, Split. It is the
+// one door; what it returns is what goes out.
+//
+// Errors are *Error: text_empty, text_too_long, text_invalid_utf8,
+// text_not_gsm7, option_invalid. Beside text_too_long the plan is returned
+// too, so that a preview can count on; except when the text passes MostParts.
+func Compose(s string, opt Options) (*Plan, error) {
+	opt, err := opt.complete()
+	if err != nil {
+		return nil, err
+	}
+	if len(s) > longest {
+		return nil, &Error{Field: "text", Code: CodeTextTooLong,
+			Detail: fmt.Sprintf("the text has %d bytes, more than any message can carry: send it as several messages", len(s))}
+	}
+	in, err := read(s)
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimFunc(in.text, unicode.IsSpace) == "" {
+		return nil, &Error{Field: "text", Code: CodeTextEmpty, Detail: "the text is empty: write something to send"}
+	}
+
+	d := decide(in, opt)
+	if d.alphabet == AlphabetGSM7 && len(d.missing) > 0 {
+		return nil, notGSM7(d.missing)
+	}
+	if strings.TrimFunc(d.text, unicode.IsSpace) == "" {
+		return nil, &Error{Field: "text", Code: CodeTextEmpty,
+			Detail: "nothing is left of the text in this encoding: choose the encoding smart or ucs2"}
+	}
+	segments, err := Split(d.text, d.alphabet, d.shift, d.locking, opt.RefBits)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		Text: d.text, Alphabet: d.alphabet, Shift: d.shift, Locking: d.locking, RefBits: opt.RefBits,
+		Segments: segments, Changes: append(in.changes, d.changes...),
+	}
+	p.count()
+	if p.Alphabet == AlphabetUCS2 {
+		p.blame(in, d.missing, opt)
+	}
+	if p.Parts() > opt.MaxParts {
+		return p, p.tooLong(opt.MaxParts)
+	}
+	return p, nil
+}
+
+// longest is more bytes of UTF-8 than MostParts can carry in any alphabet.
+const longest = MostParts * 160 * utf8.UTFMax
+
+func (opt Options) complete() (Options, error) {
+	switch opt.Encoding {
+	case "":
+		opt.Encoding = Smart
+	case Smart, GSM7, UCS2, ASCII:
+	default:
+		return opt, badOption("encoding", "an encoding is smart, gsm7, ucs2 or ascii, not %q", opt.Encoding)
+	}
+	switch opt.RefBits {
+	case 0:
+		opt.RefBits = 8
+	case 8, 16:
+	default:
+		return opt, badOption("ref_bits", "a reference has 8 or 16 bits, not %d", opt.RefBits)
+	}
+	if opt.MaxParts < 0 {
+		return opt, badOption("max_parts", "a message has at least one part, not %d", opt.MaxParts)
+	}
+	if opt.MaxParts == 0 {
+		opt.MaxParts = defaultParts
+	}
+	opt.MaxParts = min(opt.MaxParts, MostParts)
+	if writable(opt.Shift, opt.Locking) == nil {
+		return opt, noTable(opt.Shift, opt.Locking)
+	}
+	return opt, nil
+}
+
+// count fills in Units, Room and Left.
+func (p *Plan) count() {
+	refBits := p.RefBits
+	if len(p.Segments) == 1 {
+		refBits = 0
+	}
+	p.Room = Capacity(p.Alphabet, Header(p.Shift, p.Locking, refBits))
+	for _, s := range p.Segments {
+		p.Units += s.Units
+	}
+	p.Left = p.Room - p.Segments[len(p.Segments)-1].Units
+}
+
+func (p *Plan) tooLong(most int) *Error {
+	// One part alone holds more than one of several.
+	refBits := p.RefBits
+	if most == 1 {
+		refBits = 0
+	}
+	room := most * Capacity(p.Alphabet, Header(p.Shift, p.Locking, refBits))
+	detail := fmt.Sprintf("the text needs %d SMS and %d are allowed: shorten it by about %d characters", p.Parts(), most, max(1, p.Units-room))
+	if p.Instead != nil && p.Instead.Parts <= most {
+		detail += fmt.Sprintf(", or replace the characters that the short alphabet lacks, then it needs %d", p.Instead.Parts)
+	}
+	return &Error{Field: "text", Code: CodeTextTooLong, Detail: detail}
+}
+
+// input is a text in NFC and without control characters.
+type input struct {
+	text    string
+	at      []int // for each rune of text its place in the text given; nil: the same
+	changes []Change
+}
+
+// place returns where the rune i of the text stood in the text given.
+func (in *input) place(i int) int {
+	if in.at == nil {
+		return i
+	}
+	return in.at[i]
+}
+
+// read refuses what is not UTF-8, turns every kind of line end into a line
+// feed and a tabulator into a blank, takes control characters out (an ESC in a
+// text would be read as the escape of GSM 7 bit) and composes what is left to
+// NFC: a decomposed é is not in the short alphabet, é is.
+func read(s string) (*input, error) {
+	plain := true
+	for i, r := range s {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(s[i:]); n == 1 {
+				return nil, notUTF8(s)
+			}
+		}
+		plain = plain && (r == '\n' || !isControl(r))
+	}
+	if plain && norm.NFC.IsNormalString(s) {
+		return &input{text: s}, nil
+	}
+
+	in := &input{}
+	var clean []rune
+	runes := []rune(s)
+	for i := 0; i < len(runes); i++ {
+		r := runes[i]
+		if r == '\n' || !isControl(r) {
+			clean, in.at = append(clean, r), append(in.at, i)
+			continue
+		}
+		from, to := string(r), ""
+		switch r {
+		case '\r':
+			if to = "\n"; i+1 < len(runes) && runes[i+1] == '\n' {
+				from = "\r\n"
+			}
+		case '\v', '\f', nextLine, lineSeparator, paragraphSeparator:
+			to = "\n"
+		case '\t':
+			to = " "
+		}
+		in.changes = append(in.changes, Change{From: from, To: to, Pos: i})
+		if to != "" {
+			clean, in.at = append(clean, rune(to[0])), append(in.at, i)
+		}
+		i += len([]rune(from)) - 1
+	}
+	in.compose(string(clean))
+	return in, nil
+}
+
+// compose brings s to NFC. The runes of a sequence that changed all stand
+// where its first rune stood.
+func (in *input) compose(s string) {
+	var (
+		out  strings.Builder
+		at   []int
+		it   norm.Iter
+		from int // rune offset in s
+	)
+	it.InitString(norm.NFC, s)
+	for start := 0; !it.Done(); {
+		composed := it.Next()
+		given := s[start:it.Pos()]
+		start = it.Pos()
+		same := string(composed) == given
+		for i := range utf8.RuneCount(composed) {
+			if same {
+				at = append(at, in.at[from+i])
+			} else {
+				at = append(at, in.at[from])
+			}
+		}
+		out.Write(composed)
+		from += utf8.RuneCountInString(given)
+	}
+	in.text, in.at = out.String(), at
+}
+
+const (
+	nextLine           = '\u0085'
+	lineSeparator      = '\u2028'
+	paragraphSeparator = '\u2029'
+)
+
+// isControl: the C0 and C1 controls, DEL, and the two separators that are line
+// ends by another name.
+func isControl(r rune) bool {
+	return r < 0x20 || r >= 0x7F && r < 0xA0 || r == lineSeparator || r == paragraphSeparator
+}
+
+func notUTF8(s string) *Error {
+	runes := 0
+	for i := 0; i < len(s); runes++ {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			return &Error{Field: "text", Code: CodeTextUTF8,
+				Detail: fmt.Sprintf("byte %d (0x%02X, after %d characters) is not UTF-8: save or send the text as UTF-8", i, s[i], runes),
+				Chars:  []Char{{Text: fmt.Sprintf("0x%02X", s[i]), Pos: runes}}}
+		}
+		i += n
+	}
+	return nil
+}
+
+func notGSM7(chars []Char) *Error {
+	distinct := make([]Char, 0, len(chars))
+	seen := make(map[string]bool)
+	for _, c := range chars {
+		if !seen[c.Text] {
+			seen[c.Text] = true
+			distinct = append(distinct, c)
+		}
+	}
+	return &Error{Field: "text", Code: CodeTextNotGSM7, Chars: distinct,
+		Detail: "the short alphabet does not have " + list(distinct) + ": take it out, or choose the encoding smart or ucs2"}
+}
+
+func badOption(field, format string, args ...any) *Error {
+	return &Error{Field: field, Code: CodeOption, Detail: fmt.Sprintf(format, args...)}
+}
+
+func noTable(shift, locking int) *Error {
+	return badOption("shift", "there is no national table for single shift %d with locking shift %d: 0 none, 1 Turkish, 2 Spanish (single shift only), 3 Portuguese", shift, locking)
+}

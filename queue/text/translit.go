@@ -1,0 +1,146 @@
+package text
+
+import (
+	_ "embed"
+	"encoding/csv"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/mozillazg/go-unidecode"
+)
+
+// lookalikes are replacements that no reader notices. They are all that the
+// policy smart does.
+var lookalikes = map[rune]string{
+	// quotes, and the accents that people type for them
+	'‘': "'", '’': "'", '‚': "'", '‛': "'", '′': "'", '´': "'", '`': "'",
+	'“': "\"", '”': "\"", '„': "\"", '‟': "\"", '″': "\"",
+	// dashes
+	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-",
+	'…': "...",
+	// blanks: no-break, en quad to hair space, narrow no-break, mathematical, ideographic
+	'\u00A0': " ", '\u2000': " ", '\u2001': " ", '\u2002': " ", '\u2003': " ", '\u2004': " ", '\u2005': " ",
+	'\u2006': " ", '\u2007': " ", '\u2008': " ", '\u2009': " ", '\u200A': " ", '\u202F': " ", '\u205F': " ", '\u3000': " ",
+	// of no width: soft hyphen, zero-width space, joiners, marks of direction, word joiner, byte order mark
+	'\u00AD': "", '\u200B': "", '\u200C': "", '\u200D': "", '\u200E': "", '\u200F': "", '\u2060': "", '\uFEFF': "",
+	// letters that are two letters
+	'Ĳ': "IJ", 'ĳ': "ij", 'ﬀ': "ff", 'ﬁ': "fi", 'ﬂ': "fl", 'ﬃ': "ffi", 'ﬄ': "ffl",
+}
+
+// lookalike is the replacer of the policy smart.
+func lookalike(opt Options) replacer {
+	return func(r rune) (string, bool) {
+		if r == 'ç' && opt.Cedilla {
+			return "c", true
+		}
+		to, ok := lookalikes[r]
+		return to, ok
+	}
+}
+
+// byLanguage are the plain forms that differ by language (field-notes §2.5).
+// The table of tables/translit.csv, which speaks Dutch, holds for the others.
+var byLanguage = map[string]map[rune]string{
+	"de": german,
+	"da": nordic, "no": nordic, "nb": nordic, "nn": nordic,
+}
+
+var (
+	german = map[rune]string{'ä': "ae", 'ö': "oe", 'ü': "ue", 'Ä': "Ae", 'Ö': "Oe", 'Ü': "Ue"}
+	nordic = map[rune]string{'å': "aa", 'ø': "oe", 'Å': "Aa", 'Ø': "Oe"}
+)
+
+// plainForm is the replacer of the policies gsm7 and ascii: the language of
+// the text, look-alikes, the table, and Unidecode as the last step
+// (library-facts §8). Whatever comes out must be held.
+func plainForm(opt Options, holds func(rune) bool) replacer {
+	lang, _, _ := strings.Cut(strings.ToLower(opt.Lang), "-")
+	steps := []replacer{
+		func(r rune) (string, bool) { to, ok := byLanguage[lang][r]; return to, ok },
+		func(r rune) (string, bool) { to, ok := lookalikes[r]; return to, ok },
+		func(r rune) (string, bool) { to, ok := translit()[r]; return to, ok },
+		func(r rune) (string, bool) { return "", isLatinAccent(r) },
+		lastStep,
+	}
+	return func(r rune) (string, bool) {
+		for _, step := range steps {
+			if to, ok := step(r); ok && all(to, holds) {
+				return to, true
+			}
+		}
+		return "", false
+	}
+}
+
+// lastStep asks Unidecode, which knows some plain form for nearly everything.
+// Taken are letters for Latin letters, and signs for punctuation, currency and
+// numbers. Emoji and other scripts have no plain form here: Unidecode returns
+// nothing for the first, and a sound that no reader expects for the second.
+func lastStep(r rune) (string, bool) {
+	if r < 0x80 {
+		return "", false // it is plain, and where that is not enough nothing is plainer
+	}
+	to := unidecode.Unidecode(string(r))
+	if strings.TrimSpace(to) == "" || !all(to, isPlain) {
+		return "", false
+	}
+	if unicode.Is(unicode.Latin, r) {
+		return to, all(to, isLetter) // ə is not @
+	}
+	if unicode.Is(unicode.Common, r) && unicode.In(r, unicode.P, unicode.Sc, unicode.N) {
+		return to, true
+	}
+	return "", false
+}
+
+func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+
+// isPlain: what the policy ascii lets through. The list is that of the
+// substitution table's page (field-notes §2.5), and the line feed, which the
+// page forgot.
+func isPlain(r rune) bool {
+	return isLetter(r) || r >= '0' && r <= '9' || strings.ContainsRune(" \n'\"_-!#$%&()*+,./:;<=>?@", r)
+}
+
+// isLatinAccent: the combining marks used with Latin letters. One that NFC
+// could not compose has no plain form but nothing.
+func isLatinAccent(r rune) bool { return r >= 0x0300 && r <= 0x036F }
+
+func isFraction(c string) bool { return c == "¼" || c == "½" || c == "¾" }
+
+func endsInDigit(s string) bool {
+	return s != "" && s[len(s)-1] >= '0' && s[len(s)-1] <= '9'
+}
+
+//go:embed tables/translit.csv
+var translitCSV string
+
+// translit is the substitution table with its slips corrected and its gaps
+// filled.
+var translit = sync.OnceValue(func() map[rune]string { return translitColumn("intent_corrected") })
+
+// translitColumn reads one column of the table: "intent_corrected", or "to"
+// for the table as it was printed, which only compatibility tests want.
+func translitColumn(name string) map[rune]string {
+	rows, err := csv.NewReader(strings.NewReader(translitCSV)).ReadAll()
+	if err != nil {
+		panic("text: tables/translit.csv: " + err.Error()) // embedded: a fault of the build
+	}
+	column := make(map[string]int)
+	for i, head := range rows[0] {
+		column[head] = i
+	}
+	table := make(map[rune]string, len(rows))
+	for _, row := range rows[1:] {
+		to := row[column[name]]
+		switch to {
+		case "(space)":
+			to = " "
+		case "(remove)":
+			to = ""
+		}
+		table[[]rune(row[column["from"]])[0]] = to
+	}
+	return table
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// maxFaults bounds what Check reports.
+const maxFaults = 20
+
+type namedCheck struct {
+	name string
+	fn   func(*Tx) error
+}
+
+// AddCheck has Check also run fn, an invariant of the tables' owner, in a
+// View of its own.
+func (db *DB) AddCheck(name string, fn func(*Tx) error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.checks = append(db.checks, namedCheck{name, fn})
+}
+
+// Check reads everything and says what is wrong, or nil: the pages of the
+// file, every row (checksum, JSON, its key), every index (each entry has its
+// row, each row its entries) and what AddCheck added. Each table is read in a
+// View of its own; commits go on meanwhile, and the file may grow.
+func (db *DB) Check() error {
+	var faults []error
+	more := 0
+	report := func(err error) {
+		if len(faults) == maxFaults {
+			more++
+			return
+		}
+		faults = append(faults, err)
+	}
+
+	if err := db.View(func(tx *Tx) error { return tx.checkPages() }); err != nil {
+		return err // rows on damaged pages can only be guessed at
+	}
+	for _, t := range db.schema {
+		err := db.View(func(tx *Tx) error {
+			t.check(tx, report)
+			return nil
+		})
+		if err != nil {
+			report(err)
+		}
+	}
+	db.mu.Lock()
+	checks := db.checks
+	db.mu.Unlock()
+	for _, c := range checks {
+		if err := db.View(c.fn); err != nil {
+			report(fmt.Errorf("store: check %s: %w", c.name, err))
+		}
+	}
+	if more > 0 {
+		faults = append(faults, fmt.Errorf("store: and %d more", more))
+	}
+	return errors.Join(faults...)
+}
+
+func (t *Table[T]) check(tx *Tx, report func(error)) {
+	fault := func(bucket, key []byte, what string) {
+		report(&Damage{File: tx.db.opt.Path, What: fmt.Sprintf("%s %s: %s", bucket, hex.EncodeToString(key), what)})
+	}
+	wanted := make([]int, len(t.indexes))
+	err := walk{}.run(tx, t.name, func(key, raw []byte) bool {
+		v, err := t.decode(tx, key, raw)
+		if err != nil {
+			report(err)
+			return true
+		}
+		if !bytes.Equal(t.key(v), key) {
+			fault(t.name, key, "the row belongs under another key")
+		}
+		for i, ix := range t.indexes {
+			for _, k := range ix.keys(v) {
+				wanted[i]++
+				if !bytes.Equal(ix.get(tx, k), key) {
+					fault(ix.bucket, k, "the entry of row "+hex.EncodeToString(key)+" is missing")
+				}
+			}
+		}
+		return true
+	})
+	if err != nil {
+		report(err)
+		return
+	}
+	for i, ix := range t.indexes {
+		if ix.count(tx) == wanted[i] {
+			continue // every row has its entries, and there are no others
+		}
+		for k, pk := range ix.Keys(tx, nil) {
+			v, err := t.Get(tx, pk)
+			if err != nil {
+				continue // reported above
+			}
+			if v == nil || !contains(ix.keys(v), k) {
+				fault(ix.bucket, k, "an entry without its row")
+			}
+		}
+	}
+}
+
+func (ix *Index[T]) get(tx *Tx, k []byte) []byte {
+	b, err := tx.bucket(ix.bucket)
+	if err != nil {
+		return nil
+	}
+	return b.Get(k)
+}
+
+func (ix *Index[T]) count(tx *Tx) (n int) {
+	for range ix.Keys(tx, nil) {
+		n++
+	}
+	return n
+}

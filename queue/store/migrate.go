@@ -1,0 +1,276 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// step brings a file from one version to the next. It works on the bytes of
+// its day, never through today's tables and types, which will have changed.
+type step struct {
+	what string
+	do   func(*bolt.Tx) error
+}
+
+// migrations is the history of the layout: the version of a file is the
+// number of steps it has taken. Append; never change what was released.
+var migrations = []step{
+	{"give the box a name and a birthday", nameBox},
+}
+
+// The meta bucket holds what is true of the file as a whole.
+var (
+	metaBucket = []byte("meta")
+	keyVersion = []byte("version") // U64
+	keyBox     = []byte("box")     // hex
+	keyCreated = []byte("created") // RFC 3339
+)
+
+type meta struct {
+	Version int
+	Box     string
+	Created time.Time
+}
+
+func nameBox(tx *bolt.Tx) error {
+	b := tx.Bucket(metaBucket)
+	id := make([]byte, 16)
+	rand.Read(id) // never fails
+	if err := b.Put(keyBox, []byte(hex.EncodeToString(id))); err != nil {
+		return err
+	}
+	return b.Put(keyCreated, []byte(time.Now().UTC().Format(time.RFC3339)))
+}
+
+// migrate takes the steps that the file has not taken, each in one
+// transaction with its number.
+func (db *DB) migrate(steps []step, fresh bool) error {
+	version, err := db.version()
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return fmt.Errorf("%w: %s has layout %d, this program knows %d; install the newer version again, or put a backup back that this version made",
+			ErrFuture, db.opt.Path, version, len(steps))
+	}
+	if version < len(steps) && !fresh {
+		aside := fmt.Sprintf("%s.v%d", db.opt.Path, version)
+		if err := db.copyTo(aside); err != nil {
+			return fmt.Errorf("store: no copy could be put aside before the update of the layout: %w", err)
+		}
+		db.log.Info("the layout of the store is brought up to date", "from", version, "to", len(steps), "copy", aside)
+	}
+	for n := version; n < len(steps); n++ {
+		err := db.bolt.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(metaBucket)
+			if err != nil {
+				return err
+			}
+			if err := steps[n].do(tx); err != nil {
+				return err
+			}
+			return b.Put(keyVersion, U64(uint64(n+1)))
+		})
+		if err != nil {
+			return fmt.Errorf("store: update of %s to layout %d (%s): %w", db.opt.Path, n+1, steps[n].what, err)
+		}
+	}
+	return db.readMeta()
+}
+
+// version is 0 for a file that has none.
+func (db *DB) version() (v int, err error) {
+	err = db.bolt.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket(metaBucket)
+		if b == nil || b.Get(keyVersion) == nil {
+			return nil
+		}
+		k := ReadKey(b.Get(keyVersion))
+		v = int(min(k.U64(), 1<<30))
+		if k.Err() != nil {
+			return &Damage{File: db.opt.Path, What: "its version cannot be read"}
+		}
+		return nil
+	})
+	return v, err
+}
+
+func (db *DB) readMeta() error {
+	return db.bolt.View(func(tx *bolt.Tx) (err error) {
+		b := tx.Bucket(metaBucket)
+		if b == nil {
+			return errors.New("store: no steps, no meta")
+		}
+		db.meta.Box = string(b.Get(keyBox))
+		db.meta.Created, err = time.Parse(time.RFC3339, string(b.Get(keyCreated)))
+		if err != nil {
+			return &Damage{File: db.opt.Path, What: "its birthday cannot be read", Err: err}
+		}
+		return nil
+	})
+}
+
+// setUp makes the tables and indexes that the file does not have yet.
+func (db *DB) setUp() error {
+	missing := false
+	err := db.bolt.View(func(b *bolt.Tx) error {
+		for _, s := range db.schema {
+			missing = missing || s.missing(b)
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	err = db.bolt.Update(func(b *bolt.Tx) error {
+		for _, s := range db.schema {
+			if err := s.create(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store: set up %s: %w", db.opt.Path, err)
+	}
+	for _, s := range db.schema {
+		if err := s.fill(db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillChunk is how many rows are indexed in one transaction, which lives in
+// memory until it is committed.
+const fillChunk = 5000
+
+func (t *Table[T]) missing(b *bolt.Tx) bool {
+	if b.Bucket(t.name) == nil {
+		return true
+	}
+	for _, ix := range t.indexes {
+		if b.Bucket(ix.bucket) == nil || b.Bucket(metaBucket).Get(ix.marker()) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// create makes the buckets. An index that comes later than the rows it is to
+// find gets a marker that says how far it is filled.
+func (t *Table[T]) create(b *bolt.Tx) error {
+	table, err := b.CreateBucketIfNotExists(t.name)
+	if err != nil {
+		return fmt.Errorf("table %s: %w", t.name, err)
+	}
+	for _, ix := range t.indexes {
+		if b.Bucket(ix.bucket) != nil {
+			continue
+		}
+		if _, err := b.CreateBucket(ix.bucket); err != nil {
+			return fmt.Errorf("index %s: %w", ix.bucket, err)
+		}
+		if k, _ := table.Cursor().First(); k == nil {
+			continue
+		}
+		if err := b.Bucket(metaBucket).Put(ix.marker(), []byte{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marker is the key in the meta bucket of the last row that is indexed, while
+// an index is being filled.
+func (ix *Index[T]) marker() []byte { return append([]byte("filling "), ix.bucket...) }
+
+// fill indexes the rows that are not indexed yet, in chunks, so that it can
+// be interrupted.
+func (t *Table[T]) fill(db *DB) error {
+	for _, ix := range t.indexes {
+		for more := true; more; {
+			err := db.bolt.Update(func(b *bolt.Tx) (err error) {
+				more, err = t.fillSome(&Tx{db: db, bolt: b}, ix)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("store: fill index %s of %s: %w", ix.bucket, db.opt.Path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Table[T]) fillSome(tx *Tx, ix *Index[T]) (more bool, err error) {
+	meta := tx.bolt.Bucket(metaBucket)
+	done := meta.Get(ix.marker())
+	if done == nil {
+		return false, nil
+	}
+	n := 0
+	var last []byte
+	for v, err := range t.Scan(tx, append(done[:len(done):len(done)], 0)) {
+		if err != nil {
+			return false, err
+		}
+		if err := ix.move(tx, t.key(v), nil, ix.keys(v)); err != nil {
+			return false, err
+		}
+		if last, n = t.key(v), n+1; n == fillChunk {
+			return true, meta.Put(ix.marker(), last)
+		}
+	}
+	return false, meta.Delete(ix.marker())
+}
+
+// copyTo writes a copy of the store to a file, whole or not at all.
+func (db *DB) copyTo(path string) error {
+	part := path + ".part"
+	err := db.bolt.View(func(tx *bolt.Tx) error { return tx.CopyFile(part, 0o600) })
+	if err == nil {
+		err = syncFile(part)
+	}
+	if err == nil {
+		err = Verify(part) // a copy that nobody has read is a hope
+	}
+	if err == nil {
+		err = rename(part, path)
+	}
+	if err != nil {
+		if rerr := os.Remove(part); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		return err
+	}
+	return nil
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// BackupFile writes a consistent copy of the store to a local file, whole or
+// not at all, and reads it back. Commits go on meanwhile; the file may grow by
+// what they write. Send the copy from there: a slow reader must not keep a
+// transaction open.
+func (db *DB) BackupFile(path string) error {
+	if !db.enter() {
+		return ErrClosed
+	}
+	defer db.leave()
+	if err := db.copyTo(path); err != nil {
+		return fmt.Errorf("store: backup to %s: %w", path, err)
+	}
+	return nil
+}

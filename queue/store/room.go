@@ -1,0 +1,81 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// LowDisk says how much room there is on the disk and how much is wanted
+// before new work is accepted. It is an ErrDiskLow.
+type LowDisk struct {
+	Free, Need int64 // bytes
+}
+
+func (l *LowDisk) Error() string {
+	return fmt.Sprintf("store: %d MB free on the disk, %d MB wanted before anything new is accepted; make room", l.Free>>20, l.Need>>20)
+}
+
+func (l *LowDisk) Is(target error) bool { return target == ErrDiskLow }
+
+// Room says whether the disk has room for new work: nil, or a *LowDisk. What
+// was accepted goes on below that mark, in the room that the mark kept free.
+// The disk is asked at most once a second.
+func (db *DB) Room() error {
+	if db.opt.MinFree < 0 {
+		return nil
+	}
+	return db.room.check(filepath.Dir(db.opt.Path), db.opt.MinFree)
+}
+
+// Bounds of the default mark, which is 2 % of the file system.
+const (
+	minMark = 4 << 20
+	maxMark = 64 << 20
+	roomAge = time.Second
+)
+
+// room remembers the last answer of the file system.
+type room struct {
+	mu    sync.Mutex
+	asked time.Time
+	low   error
+}
+
+func (r *room) check(dir string, need int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if age := time.Since(r.asked); age >= 0 && age < roomAge {
+		return r.low
+	}
+	free, size, err := space(dir)
+	if err != nil {
+		return err
+	}
+	if need == 0 {
+		need = min(max(size/50, minMark), maxMark)
+	}
+	r.asked, r.low = time.Now(), nil
+	if free < need {
+		r.low = &LowDisk{Free: free, Need: need}
+	}
+	return r.low
+}
+
+// forget has the next check ask again.
+func (r *room) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = time.Time{}
+}
+
+// space asks how much a normal user can still write, and the whole size.
+func space(dir string) (free, size int64, err error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0, 0, fmt.Errorf("store: free space of %s: %w", dir, err)
+	}
+	return int64(fs.Bavail) * int64(fs.Bsize), int64(fs.Blocks) * int64(fs.Bsize), nil
+}

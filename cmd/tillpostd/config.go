@@ -1,0 +1,192 @@
+package main
+
+import (
+	"time"
+)
+
+// Config is the boot file: the schema of contract.md, complete. Names in the
+// file are the toml tags; defaults are set in one place, defaultConfig and
+// the defaults methods of the tables that may be repeated.
+type Config struct {
+	DataDir   string   `toml:"data_dir"`
+	Listen    []string `toml:"listen"`    // plain HTTP, host:port
+	Hostnames []string `toml:"hostnames"` // further names the page may be called by
+	Country   string   `toml:"country"`   // ISO 3166 alpha-2; turns national numbers into international ones
+	Timezone  string   `toml:"timezone"`  // IANA name
+	Language  string   `toml:"language"`  // en nl sv de
+
+	TLS        TLS          `toml:"tls"`
+	Modems     []Modem      `toml:"modem"`
+	SMPP       []SMPP       `toml:"smpp"`
+	Email      *Email       `toml:"email"` // nil: no e-mail route
+	Routing    []RoutingRow `toml:"routing"`
+	Tariffs    []Tariff     `toml:"tariff"`
+	Limits     Limits       `toml:"limits"`
+	QuietHours QuietHours   `toml:"quiet_hours"`
+	Retention  Retention    `toml:"retention"`
+	Drop       Drop         `toml:"drop"`
+	Compat     Compat       `toml:"compat"`
+
+	location *time.Location // of Timezone
+}
+
+// TLS is [tls].
+type TLS struct {
+	Listen   []string `toml:"listen"`
+	CertFile string   `toml:"cert_file"`
+	KeyFile  string   `toml:"key_file"`
+}
+
+// Modem is one [[modem]]. Exactly one of Port, IMEI and USB says which.
+type Modem struct {
+	Name        string        `toml:"name"`
+	Port        string        `toml:"port"`
+	IMEI        string        `toml:"imei"`
+	USB         string        `toml:"usb"` // bus path such as 1-1.3
+	PINFile     string        `toml:"pin_file"`
+	PIN         secret        `toml:"pin"` // inline, or what PINFile holds
+	Pool        string        `toml:"pool"`
+	SendTimeout time.Duration `toml:"send_timeout"` // patience for one AT+CMGS
+
+	PartsPerMinute     int `toml:"parts_per_minute"` // 0: no limit, as the next three
+	PartsPerHour       int `toml:"parts_per_hour"`
+	PartsPerDay        int `toml:"parts_per_day"`
+	RecipientsPerMonth int `toml:"recipients_per_month"`
+	MonthStarts        int `toml:"month_starts"` // day of the month, 1 to 28
+}
+
+// SMPP is one [[smpp]].
+type SMPP struct {
+	Name         string        `toml:"name"`
+	Addr         string        `toml:"addr"`
+	Addrs        []string      `toml:"addrs"`
+	SystemID     string        `toml:"system_id"`
+	PasswordFile string        `toml:"password_file"`
+	Password     secret        `toml:"password"` // inline, or what PasswordFile holds
+	SystemType   string        `toml:"system_type"`
+	Bind         string        `toml:"bind"` // transceiver | pair
+	Binds        int           `toml:"binds"`
+	TLS          bool          `toml:"tls"`
+	Window       int           `toml:"window"`
+	PartsPerSec  int           `toml:"parts_per_second"` // 0: no limit
+	Source       string        `toml:"source"`
+	SourceTON    *int          `toml:"source_ton"` // nil: follows from Source, as the next three
+	SourceNPI    *int          `toml:"source_npi"`
+	DestTON      *int          `toml:"dest_ton"`
+	DestNPI      *int          `toml:"dest_npi"`
+	Alphabet     string        `toml:"alphabet"`      // gsm7 | latin1: what data_coding 0 means there
+	LongMessages string        `toml:"long_messages"` // udh | sar | payload
+	ReceiptID    string        `toml:"receipt_id"`    // auto | same | hex-dec | dec-hex
+	Validity     time.Duration `toml:"validity"`
+	Pool         string        `toml:"pool"`
+}
+
+// Email is [email].
+type Email struct {
+	Host         string `toml:"host"`
+	Port         int    `toml:"port"`
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"`
+	Password     secret `toml:"password"`
+	From         string `toml:"from"`
+}
+
+// RoutingRow is one [[routing]]: the first whose conditions all hold names
+// the pool.
+type RoutingRow struct {
+	Prefix     string `toml:"prefix"`
+	Class      string `toml:"class"` // transactional | marketing
+	Till       string `toml:"till"`
+	MinAttempt int    `toml:"min_attempt"`
+	Pool       string `toml:"pool"`
+}
+
+// Tariff is one [[tariff]]. PerPart is decimal text: money is never a float.
+type Tariff struct {
+	Prefix   string `toml:"prefix"`
+	PerPart  string `toml:"per_part"`
+	Currency string `toml:"currency"`
+	Pool     string `toml:"pool"`
+}
+
+// Limits is [limits].
+type Limits struct {
+	Countries []string `toml:"countries"` // empty: own country and its neighbours
+	MaxParts  int      `toml:"max_parts"`
+	QueueMax  int      `toml:"queue_max"`
+	MinFree   string   `toml:"min_free"` // empty: 2 % of the file system, at least 4 MB, at most 64 MB
+
+	minFree int64 // bytes; 0: the store's default
+}
+
+// QuietHours is [quiet_hours].
+type QuietHours struct {
+	Enabled bool `toml:"enabled"`
+}
+
+// Retention is [retention].
+type Retention struct {
+	TextDays   int `toml:"text_days"`
+	NumberDays int `toml:"number_days"`
+}
+
+// Drop is [drop].
+type Drop struct {
+	Dir string `toml:"dir"`
+}
+
+// Compat is [compat].
+type Compat struct {
+	GetSend  bool `toml:"get_send"`
+	SMSEagle bool `toml:"smseagle"`
+	Kannel   bool `toml:"kannel"`
+	SMSGate  bool `toml:"smsgate"`
+	Spool    bool `toml:"spool"`
+}
+
+// defaultConfig is the box without a file. The country is left open on
+// purpose: a national number then is refused with the remedy, where a guessed
+// country would send it to a stranger abroad.
+func defaultConfig() *Config {
+	return &Config{
+		DataDir:    "/var/lib/tillpost",
+		Listen:     []string{"127.0.0.1:8080"},
+		Language:   "en",
+		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000},
+		QuietHours: QuietHours{Enabled: true},
+		Retention:  Retention{TextDays: 30, NumberDays: 90},
+	}
+}
+
+func (m *Modem) defaults() {
+	m.Pool = "sms"
+	m.SendTimeout = 180 * time.Second
+	m.MonthStarts = 1
+}
+
+func (s *SMPP) defaults() {
+	s.Bind = "transceiver"
+	s.Binds = 1
+	s.Window = 10
+	s.Alphabet = "gsm7"
+	s.LongMessages = "udh"
+	s.ReceiptID = "auto"
+	s.Validity = 24 * time.Hour
+	s.Pool = "sms"
+}
+
+func (e *Email) defaults() { e.Port = 587 }
+
+// secret is a PIN or a password. It prints as a placeholder, so that a
+// configuration may be printed or logged without a second thought.
+type secret string
+
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+func (s secret) GoString() string             { return s.String() }
+func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"tillpost/queue"
+)
+
+// loadConfig reads and validates the boot file. A file that does not exist is
+// the box without one: the defaults. Every problem is in the list; the
+// configuration is usable unless one of them is fatal.
+func loadConfig(file string) (*Config, *problems) {
+	ps := &problems{file: file}
+	data, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		cfg := defaultConfig()
+		cfg.validate(ps)
+		return cfg, ps
+	case err != nil:
+		ps.fault("", "cannot be read: %v", errors.Unwrap(err))
+		return nil, ps
+	}
+	return parseConfig(file, data)
+}
+
+func parseConfig(file string, data []byte) (*Config, *problems) {
+	ps := &problems{file: file, lines: keyLines(string(data))}
+	cfg := defaultConfig()
+	tree := make(map[string]any)
+	if err := toml.Unmarshal(data, &tree); err != nil {
+		// Nothing behind a fault of syntax can be trusted: it is the only
+		// problem named.
+		p := problem{file: file, text: err.Error()}
+		if pe, ok := errors.AsType[toml.ParseError](err); ok {
+			p.line, p.key, p.text = pe.Position.Line, pe.LastKey, pe.Message+" (this line is not TOML)"
+		}
+		ps.list = append(ps.list, p)
+		return nil, ps
+	}
+	ps.bind("", tree, reflect.ValueOf(cfg).Elem())
+	cfg.readSecrets(ps)
+	cfg.validate(ps)
+	cfg.refuseAbsent(ps)
+	slices.SortStableFunc(ps.list, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.key, b.key), cmp.Compare(a.text, b.text))
+	})
+	return cfg, ps
+}
+
+// readSecrets puts what the secret files hold into the secrets.
+func (c *Config) readSecrets(ps *problems) {
+	for i := range c.Modems {
+		m := &c.Modems[i]
+		ps.readSecret(fmt.Sprintf("modem[%d].pin", i), &m.PIN, m.PINFile)
+	}
+	for i := range c.SMPP {
+		s := &c.SMPP[i]
+		ps.readSecret(fmt.Sprintf("smpp[%d].password", i), &s.Password, s.PasswordFile)
+	}
+	if c.Email != nil {
+		ps.readSecret("email.password", &c.Email.Password, c.Email.PasswordFile)
+	}
+}
+
+// readSecret looks for file among the credentials that systemd hands over
+// (LoadCredential=), then beside the boot file.
+func (ps *problems) readSecret(key string, value *secret, file string) {
+	if *value != "" {
+		ps.warn(key, "stands in this file in plain sight; put it into a file of its own (mode 0600) and name that as %s_file", lastKey(key))
+		if file != "" {
+			ps.fault(key, "is given twice, here and as %s_file; keep %s_file", lastKey(key), lastKey(key))
+		}
+		return
+	}
+	if file == "" {
+		return
+	}
+	path := file
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && !filepath.IsAbs(file) {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			path = filepath.Join(dir, file)
+		}
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(ps.file), path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		ps.fault(key+"_file", "%s cannot be read: %v; create it with the secret alone on one line, readable by the daemon only", path, errors.Unwrap(err))
+		return
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
+		ps.warn(key+"_file", "%s can be read by everybody on this box; chmod 0600 it", path)
+	}
+	*value = secret(strings.TrimSpace(string(data)))
+	if *value == "" {
+		ps.fault(key+"_file", "%s is empty; write the secret into it, alone on one line", path)
+	}
+}
+
+var (
+	countryForm  = regexp.MustCompile(`^[A-Z]{2}$`)
+	nameForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$`)
+	hostForm     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
+	pinForm      = regexp.MustCompile(`^[0-9]{4,8}$`) // contract.md; TS 11.11 §9.3
+	imeiForm     = regexp.MustCompile(`^[0-9]{15}$`)  // TS 23.003 §6.2.1
+	usbForm      = regexp.MustCompile(`^[0-9]+-[0-9]+(\.[0-9]+)*$`)
+	prefixForm   = regexp.MustCompile(`^\+[0-9]{1,14}$`)
+	moneyForm    = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,6})?$`)
+	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+	sizeForm     = regexp.MustCompile(`^([0-9]{1,6}) ?(KB|MB|GB)$`)
+)
+
+// validate checks every value by itself and the few that depend on another.
+func (c *Config) validate(ps *problems) {
+	if !filepath.IsAbs(c.DataDir) {
+		ps.fault("data_dir", "%q is not a full path; write it from the root, such as /var/lib/tillpost", c.DataDir)
+	}
+	if len(c.Listen)+len(c.TLS.Listen) == 0 {
+		ps.fault("listen", `is empty, so no page and no API could be reached; write listen = ["127.0.0.1:8080"]`)
+	}
+	for i, addr := range c.Listen {
+		ps.address(fmt.Sprintf("listen[%d]", i), addr)
+	}
+	for i, addr := range c.TLS.Listen {
+		ps.address(fmt.Sprintf("tls.listen[%d]", i), addr)
+	}
+	for i, host := range c.Hostnames {
+		if !hostForm.MatchString(host) {
+			ps.fault(fmt.Sprintf("hostnames[%d]", i), "%q is not a host name; write the bare name, without http:// and port", host)
+		}
+	}
+	if c.Country != "" {
+		ps.country("country", c.Country)
+	}
+	ps.oneOf("language", c.Language, queue.Languages...)
+	loc, err := time.LoadLocation(c.Timezone)
+	if c.Timezone == "" {
+		loc = time.Local
+	} else if err != nil {
+		ps.fault("timezone", `%q is not a time zone; write continent and city, such as "Europe/Amsterdam"`, c.Timezone)
+	}
+	c.location = loc
+
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		ps.fault("tls", "cert_file and key_file belong together; give both, or neither and a certificate is made")
+	}
+	c.validateRoutes(ps)
+	c.validateRules(ps)
+	c.validateLimits(ps)
+}
+
+// validateRoutes checks what carries messages.
+func (c *Config) validateRoutes(ps *problems) {
+	owner := make(map[string]string) // name or device → where it was given first
+	unique := func(path, what, value string) {
+		if value == "" {
+			return
+		}
+		if first, taken := owner[what+value]; taken {
+			ps.fault(path, "%q is the %s of %s too; each route has its own", value, what, first)
+			return
+		}
+		owner[what+value] = withoutIndexes(path)
+		if line := ps.line(path); line > 0 {
+			owner[what+value] = fmt.Sprintf("line %d", line)
+		}
+	}
+	for i := range c.Modems {
+		m, at := &c.Modems[i], fmt.Sprintf("modem[%d]", i)
+		ps.routeName(at+".name", m.Name)
+		unique(at+".name", "name", m.Name)
+		given := 0
+		for _, which := range []string{m.Port, m.IMEI, m.USB} {
+			if which != "" {
+				given++
+			}
+		}
+		if given != 1 {
+			ps.fault(at, `must say which modem, by exactly one of port = "/dev/…", imei = "…" and usb = "1-1.3"`)
+		}
+		if m.Port != "" && !filepath.IsAbs(m.Port) {
+			ps.fault(at+".port", "%q is not a full path; write /dev/ttyUSB2, or better a link in /dev/serial/by-path", m.Port)
+		} else if m.Port != "" {
+			if _, err := os.Stat(m.Port); err != nil {
+				ps.warn(at+".port", "%s is not there now; plug the modem in (ls /dev/serial/by-path shows what is). It is used as soon as it appears", m.Port)
+			}
+		}
+		unique(at+".port", "port", m.Port)
+		ps.matches(at+".imei", m.IMEI, imeiForm, "an IMEI has 15 digits; *#06# or the label on the modem shows it")
+		ps.matches(at+".usb", m.USB, usbForm, "a USB path looks like 1-1.3, as /sys/bus/usb/devices lists it")
+		ps.matches(at+".pin", string(m.PIN), pinForm, "a PIN has 4 to 8 digits")
+		ps.poolName(at+".pool", m.Pool)
+		ps.atLeast(at+".send_timeout", int64(m.SendTimeout/time.Second), 10, " seconds; networks may take 180 (3GPP TS 27.005 leaves it open)")
+		for key, n := range map[string]int{"parts_per_minute": m.PartsPerMinute, "parts_per_hour": m.PartsPerHour,
+			"parts_per_day": m.PartsPerDay, "recipients_per_month": m.RecipientsPerMonth} {
+			ps.between(at+"."+key, n, 0, 1_000_000)
+		}
+		ps.between(at+".month_starts", m.MonthStarts, 1, 28)
+	}
+	for i := range c.SMPP {
+		s, at := &c.SMPP[i], fmt.Sprintf("smpp[%d]", i)
+		ps.routeName(at+".name", s.Name)
+		unique(at+".name", "name", s.Name)
+		if (s.Addr == "") == (len(s.Addrs) == 0) {
+			ps.fault(at, `must say where the SMSC is, by either addr = "host:2775" or addrs = ["…", "…"]`)
+		}
+		if s.Addr != "" {
+			ps.dialAddress(at+".addr", s.Addr)
+		}
+		for k, addr := range s.Addrs {
+			ps.dialAddress(fmt.Sprintf("%s.addrs[%d]", at, k), addr)
+		}
+		// SMPP 3.4 §4.1.1: C-octet strings with their terminating zero.
+		ps.octets(at+".system_id", s.SystemID, 1, 15)
+		ps.octets(at+".password", string(s.Password), 0, 8)
+		ps.octets(at+".system_type", s.SystemType, 0, 12)
+		ps.octets(at+".source", s.Source, 0, 20)
+		ps.oneOf(at+".bind", s.Bind, "transceiver", "pair")
+		ps.oneOf(at+".alphabet", s.Alphabet, "gsm7", "latin1")
+		ps.oneOf(at+".long_messages", s.LongMessages, "udh", "sar", "payload")
+		ps.oneOf(at+".receipt_id", s.ReceiptID, "auto", "same", "hex-dec", "dec-hex")
+		ps.between(at+".binds", s.Binds, 1, 16)
+		ps.between(at+".window", s.Window, 1, 1000)
+		ps.between(at+".parts_per_second", s.PartsPerSec, 0, 100_000)
+		for key, n := range map[string]*int{"source_ton": s.SourceTON, "dest_ton": s.DestTON} {
+			if n != nil {
+				ps.between(at+"."+key, *n, 0, 6) // SMPP 3.4 §5.2.5
+			}
+		}
+		for key, n := range map[string]*int{"source_npi": s.SourceNPI, "dest_npi": s.DestNPI} {
+			if n != nil {
+				ps.between(at+"."+key, *n, 0, 18) // SMPP 3.4 §5.2.6
+			}
+		}
+		ps.atLeast(at+".validity", int64(s.Validity/time.Minute), 5, " minutes")
+		ps.poolName(at+".pool", s.Pool)
+	}
+	if e := c.Email; e != nil {
+		if !hostForm.MatchString(e.Host) {
+			ps.fault("email.host", "%q is not a host name; write the name of the outgoing mail server", e.Host)
+		}
+		ps.between("email.port", e.Port, 1, 65535)
+		if !strings.Contains(e.From, "@") {
+			ps.fault("email.from", `%q is not an address; write "Shop <shop@example.nl>"`, e.From)
+		}
+	}
+}
+
+// validateRules checks what decides about messages.
+func (c *Config) validateRules(ps *problems) {
+	pools := map[string]bool{"sms": true} // a route's name is the pool of that one route
+	for _, m := range c.Modems {
+		pools[m.Pool], pools[m.Name] = true, true
+	}
+	for _, s := range c.SMPP {
+		pools[s.Pool], pools[s.Name] = true, true
+	}
+	for i, r := range c.Routing {
+		at := fmt.Sprintf("routing[%d]", i)
+		ps.matches(at+".prefix", r.Prefix, prefixForm, "write it with plus and country code, such as +46")
+		if r.Class != "" {
+			ps.oneOf(at+".class", r.Class, string(queue.Transactional), string(queue.Marketing))
+		}
+		ps.between(at+".min_attempt", r.MinAttempt, 0, 100)
+		if !pools[r.Pool] {
+			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", r.Pool, strings.Join(sortedKeys(pools), ", "))
+		}
+	}
+	for i, t := range c.Tariffs {
+		at := fmt.Sprintf("tariff[%d]", i)
+		ps.matches(at+".prefix", t.Prefix, prefixForm, "write it with plus and country code, such as +31")
+		if !moneyForm.MatchString(t.PerPart) {
+			ps.fault(at+".per_part", `%q is not an amount; write it in quotes with a point, such as "0.045"`, t.PerPart)
+		}
+		if !currencyForm.MatchString(t.Currency) {
+			ps.fault(at+".currency", `%q is not a currency; write three capitals, such as "EUR"`, t.Currency)
+		}
+	}
+}
+
+func (c *Config) validateLimits(ps *problems) {
+	for i, country := range c.Limits.Countries {
+		ps.country(fmt.Sprintf("limits.countries[%d]", i), country)
+	}
+	ps.between("limits.max_parts", c.Limits.MaxParts, 1, 255) // TS 23.040 §9.2.3.24.1: one octet
+	ps.between("limits.queue_max", c.Limits.QueueMax, 1, 100_000_000)
+	if s := c.Limits.MinFree; s != "" {
+		parts := sizeForm.FindStringSubmatch(s)
+		if parts == nil {
+			ps.fault("limits.min_free", `%q is not a size; write "64 MB", or "" for 2 %% of the disk`, s)
+		} else {
+			n, _ := strconv.ParseInt(parts[1], 10, 64) // six digits, by the form
+			c.Limits.minFree = n * map[string]int64{"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}[parts[2]]
+		}
+	}
+	ps.between("retention.text_days", c.Retention.TextDays, 1, 3660)
+	ps.between("retention.number_days", c.Retention.NumberDays, 1, 3660)
+	if c.Retention.NumberDays < c.Retention.TextDays {
+		ps.fault("retention.number_days", "is less than text_days; a text without its number is of no use, so keep numbers at least as long")
+	}
+	if c.Drop.Dir != "" && !filepath.IsAbs(c.Drop.Dir) {
+		ps.fault("drop.dir", "%q is not a full path; write it from the root", c.Drop.Dir)
+	}
+}
+
+// address checks what the daemon shall listen on.
+func (ps *problems) address(path, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 {
+		ps.fault(path, `%q is not an address to listen on; write number and port, such as "127.0.0.1:8080", or "0.0.0.0:8080" for the whole network`, addr)
+	}
+}
+
+// dialAddress checks where the daemon shall connect to: a name is allowed.
+func (ps *problems) dialAddress(path, addr string) {
+	host, port, err := net.SplitHostPort(addr)
+	n, perr := strconv.Atoi(port)
+	if err != nil || perr != nil || host == "" || n < 1 || n > 65535 {
+		ps.fault(path, `%q is not an address; write host and port, such as "192.0.2.10:2775"`, addr)
+	}
+}
+
+func (ps *problems) country(path, code string) {
+	if !countryForm.MatchString(code) {
+		ps.fault(path, `%q is not a country; write its two capitals, such as "NL"`, code)
+	}
+}
+
+func (ps *problems) routeName(path, name string) {
+	if !nameForm.MatchString(name) {
+		ps.fault(path, `%q cannot be the name of a route; give it one of letters, digits, "-", "_" and ".", such as "counter"`, name)
+	}
+}
+
+func (ps *problems) poolName(path, name string) {
+	if !nameForm.MatchString(name) {
+		ps.fault(path, `%q cannot be the name of a pool; leave it out for "sms", or use letters and digits`, name)
+	}
+}
+
+// matches accepts an empty value: those that must be there are checked by
+// the caller.
+func (ps *problems) matches(path, value string, form *regexp.Regexp, remedy string) {
+	if value != "" && !form.MatchString(value) {
+		ps.fault(path, "is not valid: %s", remedy)
+	}
+}
+
+func (ps *problems) oneOf(path, value string, allowed ...string) {
+	for _, a := range allowed {
+		if value == a {
+			return
+		}
+	}
+	hint := ""
+	if near := nearest(value, allowed); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	ps.fault(path, "%q is not one of %s%s", value, strings.Join(allowed, ", "), hint)
+}
+
+func (ps *problems) between(path string, n, least, most int) {
+	if n < least || n > most {
+		ps.fault(path, "is %d, must be from %d to %d", n, least, most)
+	}
+}
+
+func (ps *problems) atLeast(path string, n, least int64, unit string) {
+	if n < least {
+		ps.fault(path, "is %d, must be at least %d%s", n, least, unit)
+	}
+}
+
+// octets checks the length of a text that SMPP sends as ASCII; the value may
+// be a secret, so it is not repeated.
+func (ps *problems) octets(path, value string, least, most int) {
+	for _, r := range value {
+		if r < ' ' || r > '~' {
+			ps.fault(path, "holds a character that is not plain ASCII; SMPP has no room for others")
+			return
+		}
+	}
+	switch {
+	case value == "" && least > 0:
+		ps.fault(path, "is missing; the operator's letter with your account names it")
+	case len(value) > most:
+		ps.fault(path, "has %d characters, SMPP allows at most %d", len(value), most)
+	}
+}
+
+func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }

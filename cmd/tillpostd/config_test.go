@@ -1,0 +1,193 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// said returns the problems of a boot file as a person reads them, without
+// the file's name.
+func said(ps *problems) []string {
+	var out []string
+	for _, p := range ps.list {
+		out = append(out, strings.Replace(p.String(), ps.file, "FILE", 1))
+	}
+	return out
+}
+
+func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tillpost.toml")
+	data, err := os.ReadFile("testdata/contract.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"pin", "smpp-password", "smtp-password"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte("12345678\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, ps := parseConfig(file, data)
+	for _, p := range ps.list {
+		// What this build lacks is named; nothing else may be wrong with it.
+		if !p.mild && !strings.Contains(p.text, "this build") {
+			t.Errorf("the contract's own example: %v", p)
+		}
+	}
+	if m := cfg.Modems[0]; m.Name != "counter" || m.SendTimeout != 180*time.Second || m.PIN != "12345678" || m.PartsPerMinute != 10 {
+		t.Errorf("modem read as %+v", m)
+	}
+	if s := cfg.SMPP[0]; s.Password != "12345678" || s.Window != 10 || s.Validity != 24*time.Hour || s.TLS {
+		t.Errorf("smpp read as %+v", s)
+	}
+
+	// Both ways: a field of the schema that the contract does not show would
+	// be a name nobody was told about.
+	lines := keyLines(string(data))
+	shown := string(data)
+	var walk func(path string, v reflect.Type)
+	walk = func(path string, v reflect.Type) {
+		for v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			if _, ok := lines[path]; !ok && !strings.Contains(shown, lastKey("."+path)) &&
+				!slices.Contains([]string{"modem.pin", "smpp.password", "email.password"}, withoutIndexes(path)) {
+				t.Errorf("schema key %s is not in the contract", path)
+			}
+			return
+		}
+		for tag, i := range fields(v) {
+			walk(join(path, tag), v.Field(i).Type)
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+}
+
+func TestConfigDefaultsAreValid(t *testing.T) {
+	cfg, ps := loadConfig(filepath.Join(t.TempDir(), "absent.toml"))
+	if len(ps.list) > 0 {
+		t.Fatalf("a box without a file has problems: %q", said(ps))
+	}
+	if cfg.DataDir != "/var/lib/tillpost" || !slices.Equal(cfg.Listen, []string{"127.0.0.1:8080"}) || len(cfg.Modems) != 0 {
+		t.Errorf("defaults are %+v", cfg)
+	}
+}
+
+func TestConfigProblems(t *testing.T) {
+	tests := []struct {
+		name string
+		file string
+		want []string // each a fragment of one line, in order
+	}{
+		{"unknown key names the nearest", "data_dri = \"/x\"\n",
+			[]string{`FILE:1: data_dri: this key is not known; did you mean "data_dir"?`}},
+		{"unknown table names the nearest", "\n[limts]\nmax_parts = 3\n",
+			[]string{`FILE:2: limts: this key is not known; did you mean "limits"?`}},
+		{"key in the wrong place names the right one", "queue_max = 5\n",
+			[]string{`FILE:1: queue_max: this key is not known here; it belongs below [limits]`}},
+		{"top key below a table", "[limits]\nhostnames = []\n",
+			[]string{`FILE:2: limits.hostnames: this key is not known here; it belongs at the top`}},
+		{"every problem at once, by line", "listen = \"127.0.0.1:8080\"\ncountry = \"nl\"\n[limits]\nmax_parts = \"six\"\nqueue_max = 0\n",
+			[]string{`FILE:1: listen: is a text, must be a list`, `FILE:2: country: "nl" is not a country`,
+				`FILE:4: limits.max_parts: is a text, must be a whole number`, `FILE:5: limits.queue_max: is 0, must be from 1`}},
+		{"the second of two tables", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\n\n[[modem]]\nname = \"a\"\nport = \"ttyUSB1\"\n",
+			[]string{`FILE:6: modem.name: "a" is the name of line 2 too`, `FILE:7: modem.port: "ttyUSB1" is not a full path`}},
+		{"a missing key is reported at its table", "\n[[modem]]\nport = \"/dev/null\"\n",
+			[]string{`FILE:2: modem.name: "" cannot be the name of a route`}},
+		{"a modem told twice", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\nimei = \"490154203237518\"\n",
+			[]string{`FILE:1: modem: must say which modem, by exactly one of`, `modem.imei: this build`}},
+		{"a port that does not exist is only a warning", "[[modem]]\nname = \"a\"\nport = \"/dev/ttyNONE9\"\n",
+			[]string{`warning: FILE:3: modem.port: /dev/ttyNONE9 is not there now; plug the modem in`}},
+		{"PIN inline warns and is not repeated", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\npin = \"12ab\"\n",
+			[]string{`FILE:4: modem.pin: is not valid: a PIN has 4 to 8 digits`, `warning: FILE:4: modem.pin: stands in this file in plain sight`}},
+		{"PIN as a number", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\npin = 1234\n",
+			[]string{`FILE:4: modem.pin: is a number, must be text in quotes`}},
+		{"secret file missing", "[[smpp]]\nname = \"o\"\naddr = \"127.0.0.1:2775\"\nsystem_id = \"s\"\npassword_file = \"nowhere\"\n",
+			[]string{`FILE:5: smpp.password_file: `}},
+		{"duration without unit", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\nsend_timeout = \"180\"\n",
+			[]string{`FILE:4: modem.send_timeout: "180" is not a time with its unit`}},
+		{"smpp address, word and length", "[[smpp]]\nname = \"o\"\naddrs = [\"example\"]\nsystem_id = \"0123456789abcdef\"\nbind = \"transciever\"\n",
+			[]string{`FILE:3: smpp.addrs: "example" is not an address`, `FILE:4: smpp.system_id: has 16 characters, SMPP allows at most 15`,
+				`FILE:5: smpp.bind: "transciever" is not one of transceiver, pair; did you mean "transceiver"?`}},
+		{"syntax", "data_dir = \"/x\nlisten = []\n", []string{`FILE:1: data_dir: `}},
+		{"no listener", "listen = []\n", []string{`FILE:1: listen: is empty`}},
+		{"time zone", "timezone = \"Amsterdam\"\n", []string{`FILE:1: timezone: "Amsterdam" is not a time zone`}},
+		{"size", "[limits]\nmin_free = \"lots\"\n", []string{`FILE:2: limits.min_free: "lots" is not a size`}},
+		{"what this build lacks", "[tls]\nlisten = [\"0.0.0.0:8443\"]\n[drop]\ndir = \"/srv/drop\"\n[compat]\nkannel = true\n",
+			[]string{`FILE:2: tls.listen: this build serves plain HTTP only`, `FILE:4: drop.dir: this build`, `FILE:6: compat.kannel: this build`}},
+		{"routing to a pool that is none", "[[routing]]\nprefix = \"+46\"\npool = \"x\"\n",
+			[]string{`FILE:1: routing: this build`, `FILE:3: routing.pool: "x" is no pool`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, ps := parseConfig(filepath.Join(t.TempDir(), "tillpost.toml"), []byte(test.file))
+			got := said(ps)
+			if len(got) != len(test.want) {
+				t.Fatalf("%d problems, want %d:\n%s", len(got), len(test.want), strings.Join(got, "\n"))
+			}
+			for i, want := range test.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("problem %d:\n got %s\nwant %s", i, got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestConfigSecretsAreNeverPrinted(t *testing.T) {
+	_, ps := parseConfig(filepath.Join(t.TempDir(), "tillpost.toml"), []byte(
+		"[[modem]]\nname = \"a\"\nport = \"/dev/null\"\npin = \"735x\"\n[[smpp]]\nname = \"o\"\naddr = \"h:1\"\nsystem_id = \"s\"\npassword = \"hunter2hunter2\"\n"))
+	for _, line := range said(ps) {
+		if strings.Contains(line, "735x") || strings.Contains(line, "hunter2") {
+			t.Errorf("a problem repeats a secret: %s", line)
+		}
+	}
+	if s := secret("735x"); s.String() == "735x" || s.GoString() == "735x" {
+		t.Error("a secret prints as itself")
+	}
+}
+
+func TestConfigSecretFiles(t *testing.T) {
+	dir, creds := t.TempDir(), t.TempDir()
+	file := filepath.Join(dir, "tillpost.toml")
+	write := func(path, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
+	}
+	const boot = "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\npin_file = \"pin\"\n"
+
+	write(filepath.Join(dir, "pin"), "1111\n", 0o600)
+	cfg, ps := parseConfig(file, []byte(boot))
+	if cfg.Modems[0].PIN != "1111" || len(ps.list) != 0 {
+		t.Errorf("beside the boot file: read %q with %q", string(cfg.Modems[0].PIN), said(ps))
+	}
+
+	write(filepath.Join(dir, "pin"), "1111\n", 0o644)
+	if _, ps = parseConfig(file, []byte(boot)); ps.fatal() || len(ps.list) != 1 || !strings.Contains(said(ps)[0], "read by everybody") {
+		t.Errorf("a file for everybody's eyes: %q", said(ps))
+	}
+
+	write(filepath.Join(creds, "pin"), "2222\n", 0o400)
+	t.Setenv("CREDENTIALS_DIRECTORY", creds)
+	if cfg, _ = parseConfig(file, []byte(boot)); cfg.Modems[0].PIN != "2222" {
+		t.Errorf("systemd's credential did not win: %q", string(cfg.Modems[0].PIN))
+	}
+}
+
+func TestConfigLinesSkipTextsOfSeveralLines(t *testing.T) {
+	lines := keyLines("a = \"\"\"\nb = 1\n[c]\n\"\"\"\nd = 2\n[[e]]\nf = 3\n[[e]]\nf = [\n 1,\n]\n[ \"g\" ] # why\nh = 1\n")
+	want := map[string]int{"a": 1, "d": 5, "e": 6, "e[0]": 6, "e[0].f": 7, "e[1]": 8, "e[1].f": 9, "g": 12, "g.h": 13}
+	if !reflect.DeepEqual(lines, want) {
+		t.Errorf("got %v\nwant %v", lines, want)
+	}
+}

@@ -54,8 +54,9 @@ type Config struct {
 	Prompt time.Duration
 	// Write is the longest that one write to the port may take. Zero: 5 s.
 	Write time.Duration
-	// Linger is how long Resync waits, silent, for the answer of a Submit
-	// that was given up, once the modem answers again. Zero: 10 s.
+	// Linger is how long Resync first waits, in silence, for the answer of a
+	// Submit that was given up: an answer that came after the Ctrl-Z of the
+	// next message would be taken for that one's. Zero: 10 s.
 	Linger time.Duration
 
 	Gap       time.Duration // between a final result and the next command (Telit asks for 20 ms)

@@ -280,10 +280,13 @@ func TestResync_lingers_for_an_owed_answer(t *testing.T) {
 			p.expect("AT+CMGS=23\r")
 			p.raw("\r\n> ")
 			p.expect(pdu + "\x1a")
-			p.expect("\x1b\rAT\r")
-			p.say("OK") // it listens again, though it is not done
-			time.Sleep(4 * time.Second)
+			time.Sleep(5 * time.Second) // patience 1 s, then 4 s more
+			if w := p.written(); !strings.HasSuffix(w, pdu+"\x1a") {
+				t.Errorf("while the answer was owed it read %q", w)
+			}
 			p.say("+CMGS: 41", "OK")
+			p.expect("\x1b\rAT\r")
+			p.say("OK")
 			p.accept("23", pdu, "42")
 		}()
 		c.Submit(t.Context(), "old", length, pdu)

@@ -24,13 +24,19 @@ func (c *Conn) OutOfStep() bool {
 
 // Resync finds the modem again after a lost answer, or at the start: ESC CR to
 // leave a prompt, AT until OK, then silence. If the answer of a Submit is owed
-// it lingers for it, writing nothing. The error is ErrSilent, ErrClosed or the
-// cause of ctx.
+// it first lingers for it and writes nothing, for whatever we write may break
+// off the very command whose answer we want (V.250 §5.6.1). The error is
+// ErrSilent, ErrClosed or the cause of ctx.
 func (c *Conn) Resync(ctx context.Context) error {
 	if err := c.take(ctx); err != nil {
 		return err
 	}
 	defer c.give()
+	for end := time.Now().Add(c.cfg.Linger); c.lingers() && time.Now().Before(end); {
+		if err := c.sleep(ctx, min(quiet, time.Until(end))); err != nil {
+			return err
+		}
+	}
 	if err := c.writeEscape(); err != nil {
 		if c.Err() != nil {
 			return c.closed()
@@ -47,7 +53,8 @@ func (c *Conn) Resync(ctx context.Context) error {
 		case err == nil && heard:
 			continue // something came after the OK: look again
 		case err == nil:
-			return c.inStep(ctx)
+			c.inStep()
+			return nil
 		case context.Cause(ctx) != nil:
 			return context.Cause(ctx)
 		case c.Err() != nil:
@@ -56,7 +63,8 @@ func (c *Conn) Resync(ctx context.Context) error {
 		last = err
 	}
 	if last == nil {
-		return c.inStep(ctx) // it answers each AT and never falls silent: a chatterer, but in step
+		c.inStep()
+		return nil // it answers each AT and never falls silent: a chatterer, but in step
 	}
 	return fmt.Errorf("%w (%d times): %w", ErrSilent, probes, last)
 }
@@ -79,19 +87,12 @@ func (c *Conn) count() uint64 {
 	return c.heard
 }
 
-// inStep ends the quarantine. A modem that answered AT is by V.250 §5.6 done
-// with the command before; those that are not get Linger to say so, because an
-// answer that came after the Ctrl-Z of the next message would be taken for it.
-func (c *Conn) inStep(ctx context.Context) error {
-	for end := time.Now().Add(c.cfg.Linger); c.lingers() && time.Now().Before(end); {
-		if err := c.sleep(ctx, min(quiet, time.Until(end))); err != nil {
-			return err
-		}
-	}
+// inStep ends the quarantine: a modem that answered AT and then fell silent is
+// done with the command before.
+func (c *Conn) inStep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dirty = false
-	return nil
 }
 
 func (c *Conn) lingers() bool {

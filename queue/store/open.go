@@ -28,6 +28,13 @@ func open(opt Options, steps []step, schema []Schema) (_ *DB, err error) {
 	if opt.Path == "" {
 		return nil, errors.New("store: Options.Path is empty")
 	}
+	names := make(map[string]bool)
+	for _, s := range schema {
+		if names[s.title()] {
+			return nil, fmt.Errorf("store: table %s was given to Open twice", s.title())
+		}
+		names[s.title()] = true
+	}
 	if opt.Timeout <= 0 {
 		opt.Timeout = defaultTimeout
 	}

@@ -15,6 +15,7 @@ import (
 
 // Schema is a table that Open is to know. Only Table implements it.
 type Schema interface {
+	title() string
 	missing(b *bolt.Tx) bool
 	create(b *bolt.Tx) error
 	fill(db *DB) error
@@ -51,6 +52,8 @@ func (t *Table[T]) Rising() *Table[T] {
 	t.pack = 0.9
 	return t
 }
+
+func (t *Table[T]) title() string { return string(t.name) }
 
 // Get returns the row with this key, or nil if there is none.
 func (t *Table[T]) Get(tx *Tx, key []byte) (*T, error) {

@@ -2,7 +2,6 @@ package text
 
 import (
 	_ "embed"
-	"encoding/csv"
 	"strings"
 	"sync"
 	"unicode"
@@ -123,24 +122,16 @@ var translit = sync.OnceValue(func() map[rune]string { return translitColumn("in
 // translitColumn reads one column of the table: "intent_corrected", or "to"
 // for the table as it was printed, which only compatibility tests want.
 func translitColumn(name string) map[rune]string {
-	rows, err := csv.NewReader(strings.NewReader(translitCSV)).ReadAll()
-	if err != nil {
-		panic("text: tables/translit.csv: " + err.Error()) // embedded: a fault of the build
-	}
-	column := make(map[string]int)
-	for i, head := range rows[0] {
-		column[head] = i
-	}
-	table := make(map[rune]string, len(rows))
-	for _, row := range rows[1:] {
-		to := row[column[name]]
+	all := make(map[rune]string)
+	for _, row := range table("translit.csv", translitCSV) {
+		to := row[name]
 		switch to {
 		case "(space)":
 			to = " "
 		case "(remove)":
 			to = ""
 		}
-		table[[]rune(row[column["from"]])[0]] = to
+		all[[]rune(row["from"])[0]] = to
 	}
-	return table
+	return all
 }

@@ -1,0 +1,255 @@
+package text
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Codes of an Error about a number.
+const (
+	CodeNumberEmpty   = "number_empty"
+	CodeNumberInvalid = "number_invalid"
+	CodeNumberPremium = "number_premium" // costs extra, or is a service that nobody texts
+	CodeNumberCountry = "number_country" // outside the countries that the shop sends to
+)
+
+// Kind is what a number is for, as far as its digits tell.
+type Kind string
+
+const (
+	Mobile   Kind = "mobile"   // also machines (NL 097)
+	Landline Kind = "landline" // most networks refuse an SMS to it
+	Any      Kind = "any"      // mobile or landline, the country does not tell
+	Free     Kind = "free"     // free of charge to the caller
+	Shared   Kind = "shared"   // shared cost
+	Premium  Kind = "premium"  // costs the caller extra
+	Other    Kind = "other"    // company, personal, pager, over the Internet
+	Short    Kind = "short"    // a short code of the home network
+	Unknown  Kind = ""         // a range or a country whose plan we do not have
+)
+
+// Number is a phone number in one spelling: E.164, or the digits of a short
+// code. It is valid once it exists; the zero value is no number. Numbers are
+// comparable with ==.
+type Number struct {
+	digits  string // without the plus
+	country string
+	kind    Kind
+}
+
+// String is "+31612345678", or "8080" for a short code, or empty for the zero
+// value.
+func (n Number) String() string {
+	if n.digits == "" || n.kind == Short {
+		return n.digits
+	}
+	return "+" + n.digits
+}
+
+// IsZero says whether n is no number at all.
+func (n Number) IsZero() bool { return n.digits == "" }
+
+// Short says whether n is a short code.
+func (n Number) Short() bool { return n.kind == Short }
+
+// Country is the ISO 3166 code of the country. A short code is of the country
+// it was parsed for, which may be empty.
+func (n Number) Country() string { return n.country }
+
+// Kind is what the number is for.
+func (n Number) Kind() Kind { return n.kind }
+
+// Premium says whether the number costs extra. ParseNumber refuses those;
+// ReadNumber does not.
+func (n Number) Premium() bool {
+	return n.kind == Premium || n.Short() && isPremiumShort(n.digits)
+}
+
+// MarshalText writes the number as String does.
+func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// LogValue keeps numbers out of logs: the last three digits tell an operator
+// enough.
+func (n Number) LogValue() slog.Value {
+	return slog.StringValue("…" + n.digits[max(0, len(n.digits)-3):])
+}
+
+// AllowedIn refuses a number whose country is not in the list, with
+// number_country. A list that holds "*" allows every country.
+func (n Number) AllowedIn(countries []string) error {
+	if slices.Contains(countries, n.country) || slices.Contains(countries, "*") {
+		return nil
+	}
+	return &Error{Field: "to", Code: CodeNumberCountry, Detail: fmt.Sprintf(
+		"%s is a number of %s, and this shop sends to %s only: add %s to the allowed countries (limits.countries) if that is meant",
+		n, countryName(n.country), strings.Join(countries, ", "), n.country)}
+}
+
+// ParseNumber reads a number as people write it in that country (ISO 3166,
+// any case; empty: international spelling only): 06-12345678, 0031 6 12345678,
+// +46 (0)70 123 45 67, 612345678 as a spreadsheet leaves it, 31612345678.
+// Three to six digits without a leading zero are a short code and stay what
+// they are. Premium numbers are refused.
+//
+// Errors are *Error about the field "to": number_empty, number_invalid,
+// number_premium.
+func ParseNumber(s, country string) (Number, error) {
+	n, err := ReadNumber(s, country)
+	if err != nil {
+		return Number{}, err
+	}
+	if n.Premium() {
+		return Number{}, &Error{Field: "to", Code: CodeNumberPremium, Detail: fmt.Sprintf(
+			"%s is a premium number, a text to it costs extra: use the mobile number of a person", n)}
+	}
+	return n, nil
+}
+
+// ReadNumber is ParseNumber for the originator of a message that came in:
+// premium numbers are numbers too.
+func ReadNumber(s, country string) (Number, error) {
+	country = strings.ToUpper(country)
+	digits, plus, err := digitsOf(s)
+	if err != nil {
+		return Number{}, err
+	}
+	// 00 is the international prefix in every country of the table.
+	if !plus && strings.HasPrefix(digits, "00") {
+		digits, plus = digits[2:], true
+	}
+	if plus {
+		return international(s, digits)
+	}
+	if len(digits) >= 3 && len(digits) <= 6 && digits[0] != '0' {
+		return Number{digits: digits, country: country, kind: Short}, nil
+	}
+	home, ok := countries()[country]
+	if !ok {
+		return Number{}, invalid(s, "it has no country code: write it as +31612345678")
+	}
+	return home.national(s, digits)
+}
+
+// digitsOf takes the digits out of a spelling. The zero in brackets of
+// +46 (0)70… goes too: nobody dials it from abroad.
+func digitsOf(s string) (digits string, plus bool, err error) {
+	trimmed := strings.TrimSpace(s)
+	trimmed = strings.TrimPrefix(strings.TrimPrefix(trimmed, "tel:"), "TEL:")
+	if strings.TrimFunc(trimmed, unicode.IsSpace) == "" {
+		return "", false, &Error{Field: "to", Code: CodeNumberEmpty, Detail: "the number is missing: write a mobile number"}
+	}
+	var b strings.Builder
+	for i, r := range trimmed {
+		switch {
+		case r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case r == '+' && b.Len() == 0 && !plus:
+			plus = true
+		case isSeparator(r):
+			if rest, ok := strings.CutPrefix(trimmed[i:], "(0)"); ok && (plus || strings.HasPrefix(b.String(), "00")) {
+				// The digits so far are a country code: drop the zero.
+				more, _, err := digitsOf("0" + rest)
+				if err != nil {
+					return "", false, invalid(s, "it cannot be read")
+				}
+				return b.String() + more[1:], plus, nil
+			}
+		default:
+			return "", false, invalid(s, fmt.Sprintf("“%c” does not belong in a phone number", r))
+		}
+	}
+	if b.Len() == 0 {
+		return "", false, invalid(s, "it has no digits")
+	}
+	return b.String(), plus, nil
+}
+
+// isSeparator: what people and address books put between digits.
+func isSeparator(r rune) bool {
+	return strings.ContainsRune("()/.[]", r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) || r == '\t' || r == '\u2212'
+}
+
+func invalid(s, why string) *Error {
+	return &Error{Field: "to", Code: CodeNumberInvalid, Detail: fmt.Sprintf("“%s” is not a phone number: %s", strings.TrimSpace(s), why)}
+}
+
+// international reads digits that begin with a country code.
+func international(s, digits string) (Number, error) {
+	code, iso := callingCode(digits)
+	if iso == "" {
+		return Number{}, invalid(s, "no country has that code, check the digits behind the plus")
+	}
+	c, ok := planOf(code)
+	if !ok {
+		// E.164 §6.2.1: at most 15 digits; no plan has subscriber numbers
+		// shorter than 4.
+		if n := len(digits); n > 15 || n < len(code)+4 {
+			return Number{}, invalid(s, fmt.Sprintf("an international number has up to 15 digits and this one has %d", n))
+		}
+		return Number{digits: digits, country: iso}, nil
+	}
+	nsn := digits[len(c.code):]
+	r, why := c.find(nsn)
+	if why != "" || r.prefix == "" {
+		// +31 06 12345678: the trunk prefix was left in.
+		for _, trunk := range c.trunk {
+			rest, cut := strings.CutPrefix(nsn, trunk)
+			if known, w := c.find(rest); cut && w == "" && known.prefix != "" {
+				return c.number(rest, known), nil
+			}
+		}
+	}
+	if why == "" && len(c.trunk) > 0 && nsn[0] == '0' {
+		why = fmt.Sprintf("no number of %s begins with 0 after +%s", c.name, c.code)
+	}
+	if why != "" {
+		return Number{}, invalid(s, why)
+	}
+	return c.number(nsn, r), nil
+}
+
+// national reads digits as they are dialled inside the country.
+func (c *country) national(s, digits string) (Number, error) {
+	why := ""
+	for _, trunk := range c.trunk {
+		nsn, cut := strings.CutPrefix(digits, trunk)
+		if !cut {
+			continue
+		}
+		r, w := c.find(nsn)
+		if w == "" {
+			return c.number(nsn, r), nil
+		}
+		why = w
+	}
+	// Without the trunk prefix: there is none, or a spreadsheet took it for a
+	// number's leading zero. Then only a known range counts.
+	if r, w := c.find(digits); w == "" && (len(c.trunk) == 0 || r.kind != Unknown && r.prefix != "") {
+		return c.number(digits, r), nil
+	} else if why == "" {
+		why = w
+	}
+	// With the own country code but without the plus.
+	if nsn, cut := strings.CutPrefix(digits, c.code); cut {
+		if r, w := c.find(nsn); w == "" && r.prefix != "" {
+			return c.number(nsn, r), nil
+		}
+	}
+	if why == "" {
+		why = fmt.Sprintf("in %s it begins with %s, from elsewhere with + and the country code", c.name, c.trunk[0])
+	}
+	return Number{}, invalid(s, why)
+}
+
+func (c *country) number(nsn string, r numberRange) Number {
+	digits := c.code + nsn
+	_, iso := callingCode(digits) // Jersey shares the code of Great Britain
+	return Number{digits: digits, country: iso, kind: r.kind}
+}
+
+// isPremiumShort: directory enquiries have 118 and more digits all over the
+// European Union (Decision 2007/116/EC leaves 116 free of charge).
+func isPremiumShort(digits string) bool { return strings.HasPrefix(digits, "118") }

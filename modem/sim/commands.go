@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -257,6 +256,10 @@ func list(values []int) string {
 	return strings.Join(words, ",")
 }
 
+// quote puts a string of the terminal's character set into quotes; it may hold
+// any byte.
+func quote(s string) string { return `"` + s + `"` }
+
 // stamp writes a time as 27.007 §8.15 and 27.005 want it: UTC, zone in quarters of an hour.
 func stamp(t time.Time) string { return t.UTC().Format("06/01/02,15:04:05") + "+00" }
 
@@ -276,6 +279,9 @@ func (m *Modem) identify([]string) result {
 	return success
 }
 
+// restartAfter: OK goes out first, then the modem is away (27.007 §8.2).
+const restartAfter = 50 * time.Millisecond
+
 func (m *Modem) setCFUN(args []string) result {
 	level, ok := argument(args, 0, 1)
 	restart, ok2 := argument(args, 1, 0)
@@ -283,16 +289,7 @@ func (m *Modem) setCFUN(args []string) result {
 		return cme(50)
 	}
 	if restart == 1 {
-		// OK goes out first, then the modem is away (27.007 §8.2).
-		boots := m.boots
-		m.timers.after(m.cfg.Think+50*time.Millisecond, func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			if m.boots == boots && m.served {
-				m.restart()
-				m.kick()
-			}
-		})
+		m.after(m.cfg.Think+restartAfter, m.restart)
 		return success
 	}
 	m.cfun = level
@@ -396,7 +393,7 @@ func iccidSet(prefix string) func(*Modem, []string) result {
 func registration(name string) verb {
 	return verb{
 		test: "(0-2)",
-		read: func(m *Modem) result { return m.told("%s: %d,%d", name, m.creg[name], m.stat()) },
+		read: func(m *Modem) result { return m.told("%s: %d,%s", name, m.creg[name], m.registered(name)) },
 		set:  number(0, 2, func(m *Modem, v int) result { m.creg[name] = v; return success }),
 	}
 }
@@ -434,7 +431,7 @@ func (m *Modem) setCUSD(args []string) result {
 	}
 	answer := "+CUSD: 4" // operation not supported
 	if text, known := m.cfg.USSD[args[1]]; known {
-		answer = fmt.Sprintf("+CUSD: 0,%q,15", text)
+		answer = "+CUSD: 0," + quote(m.encode(text)) + ",15"
 	}
 	m.after(500*time.Millisecond, func() { m.urc(answer) })
 	return success

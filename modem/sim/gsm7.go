@@ -76,18 +76,15 @@ func fromSeptets(septets []byte, single, locking byte) string {
 	}
 	var b strings.Builder
 	for i := 0; i < len(septets); i++ {
-		if septets[i] != escape {
-			b.WriteRune(main[septets[i]])
-			continue
-		}
-		i++
-		if i == len(septets) {
-			b.WriteRune('\uFFFD')
-			break
-		}
-		r, ok := shift[septets[i]]
-		if !ok {
-			r = '\uFFFD'
+		r := '\uFFFD'
+		switch {
+		case septets[i] == escape && i+1 < len(septets):
+			i++
+			if e, ok := shift[septets[i]]; ok {
+				r = e
+			}
+		case septets[i] != escape && int(septets[i]) < len(main):
+			r = main[septets[i]]
 		}
 		b.WriteRune(r)
 	}

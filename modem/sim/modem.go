@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ type Config struct {
 	// names another for what is received.
 	ReportsInSR bool
 
+	// Flip says when AT+CMSS turns a stored message from unsent to sent.
+	Flip Flip
+
 	FirstMR byte // the first TP-MR
 
 	// USSD holds the network's answers by code. Default *100# with a balance.
@@ -47,6 +51,16 @@ type Config struct {
 	// from the modem. It is called with the modem locked and must not call it.
 	Trace func(dir rune, data []byte)
 }
+
+// Flip is a habit in which modems differ: when a stored message that is being
+// sent becomes STO SENT.
+type Flip string
+
+const (
+	FlipOnAnswer Flip = ""      // when the network has it
+	FlipEarly    Flip = "early" // before the network has answered
+	FlipNever    Flip = "never"
+)
 
 // Identity returns the identity of the nth modem of a shop: IMEI, ICCID and
 // IMSI with the right check digits, and a number that no magic ending fits.
@@ -121,15 +135,16 @@ type settings struct {
 
 // conversation is the state of the line and of the command that runs.
 type conversation struct {
-	input  []byte // came, not yet looked at
-	typed  []byte // the command line so far
-	last   string // for A/
-	prompt *prompt
-	busy   bool // a command runs; what comes meanwhile waits
-	task   int  // counts commands, so that an abandoned one cannot answer
-	hung   bool // busy for ever; ESC ends it
-	frozen bool // not even ESC
-	deaf   bool // does not even read
+	input   []byte // came, not yet looked at
+	typed   []byte // the command line so far
+	last    string // for A/
+	prompt  *prompt
+	busy    bool // a command runs; what comes meanwhile waits
+	task    int  // counts commands, so that an abandoned one cannot answer
+	hung    bool // busy for ever; ESC ends it
+	frozen  bool // not even ESC
+	deaf    bool // does not even read
+	booting bool // deaf, and not yet registered
 
 	info     []string   // information lines of the command line that runs
 	tamper   tamper     // what the script does to its answer
@@ -276,10 +291,12 @@ func (m *Modem) restart() {
 		return
 	}
 	m.boot()
-	m.deaf = true
+	m.booting, m.deaf = true, true
+	m.refresh()
 	m.after(m.cfg.Boot, func() {
-		m.deaf = false
+		m.booting, m.deaf = false, false
 		m.input = nil
+		m.refresh()
 		for _, l := range bootLines(m.cfg.Vendor) {
 			m.urc(l)
 		}
@@ -321,7 +338,7 @@ func (u *Unplugged) Error() string { return "the modem was unplugged" }
 
 // stat is what AT+CREG? says (TS 27.007 §7.2).
 func (m *Modem) stat() int {
-	if m.card == nil || m.card.state() != "READY" || m.cfun != 1 {
+	if m.booting || m.card == nil || m.card.state() != "READY" || m.cfun != 1 {
 		return 0
 	}
 	return m.network
@@ -345,6 +362,7 @@ func (m *Modem) refresh() {
 	}
 	if number != m.attached {
 		if m.attached != "" {
+			m.abandonDelivery()
 			m.cell.detach(m.attached, m)
 		}
 		m.attached = number
@@ -361,9 +379,18 @@ func (m *Modem) refresh() {
 func (m *Modem) sayRegistration() {
 	for _, domain := range []string{"+CREG", "+CGREG", "+CEREG"} {
 		if m.creg[domain] > 0 {
-			m.urc(fmt.Sprintf("%s: %d", domain, m.stat()))
+			m.urc(domain + ": " + m.registered(domain))
 		}
 	}
+}
+
+// registered is <stat>, and with <n> 2 also the cell (27.007 §7.2).
+func (m *Modem) registered(domain string) string {
+	stat := m.stat()
+	if m.creg[domain] == 2 && canSend(stat) {
+		return fmt.Sprintf(`%d,"00C8","1234"`, stat)
+	}
+	return strconv.Itoa(stat)
 }
 
 // after runs f under the lock when d has passed, unless the modem has

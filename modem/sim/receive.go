@@ -20,7 +20,7 @@ func (m *Modem) receive(tpdu []byte, answer func(state string)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case !m.served || m.card == nil || !canSend(m.stat()) || m.deaf && m.frozen:
+	case !m.served || m.frozen || !canSend(m.stat()):
 		answer(unacknowledged)
 	case tpdu[0]&mtiMask == mtiStatusReport:
 		m.receiveReport(tpdu, answer)
@@ -200,7 +200,7 @@ func (m *Modem) textAddress(r *reader) (toa byte, quoted string) {
 	default:
 		s = fromBCD(b)
 	}
-	return toa, strconv.Quote(m.encode(s))
+	return toa, quote(m.encode(s))
 }
 
 func (r *reader) time() string {

@@ -250,24 +250,45 @@ func (m *Modem) textSubmit(to, text string) ([]byte, error) {
 	return append(append(t, udl), ud...), nil
 }
 
-// decode reads a string in the character set of AT+CSCS.
+// decode reads a string in the character set of AT+CSCS (27.007 §5.5).
 func (m *Modem) decode(s string) string {
-	if m.cscs != "UCS2" {
+	switch m.cscs {
+	case "GSM":
+		return fromSeptets([]byte(s), 0, 0)
+	case "IRA":
 		return s
 	}
 	octets, err := hex.DecodeString(s)
-	if err != nil {
+	switch {
+	case err != nil:
 		return s // a number in plain digits is understood too
+	case m.cscs == "HEX":
+		return fromSeptets(octets, 0, 0)
 	}
 	return fromUTF16(octets)
 }
 
-// encode writes a string in the character set of AT+CSCS.
+// encode writes a string in the character set of AT+CSCS. What it has no place
+// for becomes a question mark.
 func (m *Modem) encode(s string) string {
-	if m.cscs != "UCS2" {
-		return s
+	if m.cscs == "UCS2" {
+		return hexUpper(toUTF16(s))
 	}
-	return hexUpper(toUTF16(s))
+	var septets []byte
+	for _, r := range s {
+		one, ok := toSeptets(string(r))
+		switch {
+		case !ok, m.cscs == "IRA" && r > 0x7e:
+			one = []byte{'?'}
+		case m.cscs == "IRA":
+			one = []byte{byte(r)}
+		}
+		septets = append(septets, one...)
+	}
+	if m.cscs == "HEX" {
+		return hexUpper(septets)
+	}
+	return string(septets)
 }
 
 // writeMessage is AT+CMGW: a message to be sent later (27.005 §3.5.3).
@@ -301,13 +322,16 @@ func (m *Modem) sendStored(args []string) result {
 	}
 	line := hexUpper(append(smscField(s.smsc), s.tpdu...))
 	sent := m.transmit(line, len(s.tpdu), "+CMSS")
+	if m.cfg.Flip == FlipEarly && (sent.then != nil || m.tamper.hang) {
+		s.status = stoSent
+	}
 	if sent.then == nil {
 		return sent
 	}
 	answer := sent.then
 	sent.then = func() result {
 		r := answer()
-		if r.kind == resultOK {
+		if r.kind == resultOK && m.cfg.Flip == FlipOnAnswer {
 			s.status = stoSent
 		}
 		return r

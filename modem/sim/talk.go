@@ -96,7 +96,9 @@ func (m *Modem) feed(b byte) {
 	case 0, '\n', esc, ctrlZ: // noise between commands
 	default:
 		m.echoBack(b)
-		m.typed = append(m.typed, b)
+		if len(m.typed) <= lineLimit {
+			m.typed = append(m.typed, b)
+		}
 		if strings.EqualFold(string(m.typed), "A/") { // V.250 §5.2.4: at once, without CR
 			m.typed = nil
 			m.enter(m.last)
@@ -106,7 +108,7 @@ func (m *Modem) feed(b byte) {
 
 func (m *Modem) echoBack(b byte) {
 	if m.echo {
-		m.say(string(rune(b)))
+		m.say(string([]byte{b}))
 	}
 }
 
@@ -234,7 +236,7 @@ func (m *Modem) feedPrompt(b byte) {
 	case b == cr && m.text:
 		p.text = append(p.text, '\n')
 		m.say("\r\n> ")
-	case b == cr, b == '\n', b == 0:
+	case b == cr, b == '\n', b == 0 && !m.text: // 0 is the @ of AT+CSCS="GSM"
 	case len(p.text) < promptLimit:
 		m.echoBack(b)
 		p.text = append(p.text, b)

@@ -1,0 +1,283 @@
+// Package wire is the JSON of /api/v1: one Go type for each thing that goes in
+// or comes out, used by both ends.
+//
+// It promises that a field, once named, keeps its name and meaning; fields are
+// only added. It imports queue and route for what they already spell in JSON.
+package wire
+
+import (
+	"fmt"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/queue/route"
+)
+
+// Send is POST /messages: one message, as a till asks for it. Absent fields
+// have the defaults of the API description.
+type Send struct {
+	To   string `json:"to"`
+	Text string `json:"text,omitempty"`
+
+	Class     string `json:"class,omitempty"`    // transactional | marketing
+	Priority  *int   `json:"priority,omitempty"` // 0 to 3, 3 = urgent; 1 if absent
+	At        string `json:"at,omitempty"`       // RFC 3339; not before
+	Expires   string `json:"expires,omitempty"`  // RFC 3339; ends every wait
+	Report    *bool  `json:"report,omitempty"`   // ask for delivery reports; true if absent
+	Encoding  string `json:"encoding,omitempty"` // smart | gsm7 | ucs2 | ascii
+	MaxParts  int    `json:"max_parts,omitempty"`
+	OnUnknown string `json:"on_unknown,omitempty"` // hold | resend
+	OnPartial string `json:"on_partial,omitempty"` // wait | restart
+	Ref       string `json:"ref,omitempty"`        // the till's own reference
+	RefUnique bool   `json:"ref_unique,omitempty"` // the same ref gives the first answer again
+	Pool      string `json:"pool,omitempty"`
+	From      string `json:"from,omitempty"` // sender, where the route lets us choose
+	Flash     bool   `json:"flash,omitempty"`
+	Lang      string `json:"lang,omitempty"`    // en | nl | sv | de
+	Channel   string `json:"channel,omitempty"` // sms
+
+	// Later belongs to parts of the house that this box may not have; such a
+	// field is refused by its name, never dropped.
+	Later
+}
+
+// Later holds the fields of Send that need contacts, templates, e-mail or
+// webhooks.
+type Later struct {
+	Template string            `json:"template,omitempty"`
+	Vars     map[string]string `json:"vars,omitempty"`
+	Callback string            `json:"callback,omitempty"`
+	Contact  string            `json:"contact,omitempty"`
+	Event    string            `json:"event,omitempty"`
+	Subject  string            `json:"subject,omitempty"`
+	HTML     string            `json:"html,omitempty"`
+}
+
+// Message is one message as anybody may see it who may see it at all.
+type Message struct {
+	ID     string      `json:"id"`
+	State  queue.State `json:"state"`
+	Reason string      `json:"reason"`          // why it waits, or how it ended, in plain words
+	Code   string      `json:"code"`            // the same for programs
+	Until  *time.Time  `json:"until"`           // when the wait that Reason explains ends; null: it waits for nothing
+	To     string      `json:"to"`              //
+	From   string      `json:"from,omitempty"`  //
+	Text   string      `json:"text"`            // as it is sent
+	Given  string      `json:"given,omitempty"` // as it was handed in, where that differs
+
+	Encoding string     `json:"encoding"` // gsm7 | ucs2
+	Parts    []Part     `json:"parts"`
+	Changes  []Change   `json:"changes"` // what was replaced so that it could be sent
+	Price    *Price     `json:"price"`   // null while no tariff is known
+	ETA      *time.Time `json:"eta"`     // when it leaves at the latest; null: not known
+
+	Class    string     `json:"class"`
+	Priority int        `json:"priority"`
+	Till     string     `json:"till,omitempty"`
+	Ref      string     `json:"ref"`
+	Route    string     `json:"route,omitempty"` // that carries it, or did last
+	Created  time.Time  `json:"created"`
+	Updated  time.Time  `json:"updated"`
+	Opened   *time.Time `json:"opened"` // e-mail only; null: not known
+
+	Events []queue.Event `json:"events"` // its whole story, oldest first
+}
+
+// Part is one short message of a message.
+type Part struct {
+	N     int             `json:"n"` // from 1
+	State queue.PartState `json:"state"`
+	Route string          `json:"route"`
+	Ref   string          `json:"ref"` // the network's number for it
+	Text  string          `json:"text"`
+	Units int             `json:"units"` // septets for gsm7, UTF-16 units for ucs2, without the header
+}
+
+// Change is one replacement in a text.
+type Change = queue.Change
+
+// Price is an amount in a currency, as a decimal string.
+type Price struct {
+	Amount   string `json:"amount"`
+	Currency string `json:"currency"`
+}
+
+// Page is one page of a list, newest first.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next"` // hand it back as "after"; empty: that was all
+}
+
+// Compose is POST /preview.
+type Compose struct {
+	Text     string `json:"text"`
+	To       string `json:"to,omitempty"` // checked if present
+	Encoding string `json:"encoding,omitempty"`
+	MaxParts int    `json:"max_parts,omitempty"`
+}
+
+// Preview says what would be sent for a text, and what it costs.
+type Preview struct {
+	To       string    `json:"to,omitempty"` // as it would be dialled
+	Text     string    `json:"text"`
+	Encoding string    `json:"encoding"`
+	Parts    []Segment `json:"parts"`
+	Units    int       `json:"units"` // of all parts
+	Room     int       `json:"room"`  // units one part holds
+	Left     int       `json:"left"`  // units free in the last part
+	Changes  []Change  `json:"changes"`
+	Culprits []Culprit `json:"culprits"` // characters that keep the text out of the short alphabet
+	Instead  *Instead  `json:"instead"`  // what the text would cost without them; null: nothing to save
+	Price    *Price    `json:"price"`    // null while no tariff is known
+}
+
+// Segment is one part of a previewed text.
+type Segment struct {
+	Text  string `json:"text"`
+	Units int    `json:"units"`
+}
+
+// Culprit is a character that makes a text expensive.
+type Culprit struct {
+	Char      string `json:"char"`
+	Positions []int  `json:"positions"` // in characters from 0, in the text as given
+	Use       string `json:"use"`       // what could stand there; empty: nothing
+	Saves     int    `json:"saves"`     // parts saved if it gave way
+}
+
+// Instead is a cheaper spelling of a text.
+type Instead struct {
+	Text  string `json:"text"`
+	Parts int    `json:"parts"`
+}
+
+// Settle is POST /messages/{id}/settle: what a person knows about a message
+// whose outcome the box does not know.
+type Settle struct {
+	State queue.State `json:"state"` // sent | delivered | failed | queued
+}
+
+// Route is one way out and its health.
+type Route struct {
+	Name     string      `json:"name"`
+	Kind     string      `json:"kind"` // modem | smpp | email
+	Pool     string      `json:"pool"`
+	State    route.State `json:"state"`
+	Paused   bool        `json:"paused"`
+	Busy     int         `json:"busy"` // messages in its hands this second
+	Lanes    int         `json:"lanes"`
+	Code     string      `json:"code"`   // what is the matter, for programs
+	Reason   string      `json:"reason"` // the same in plain words
+	Detail   string      `json:"detail,omitempty"`
+	Doing    string      `json:"doing,omitempty"`
+	Since    *time.Time  `json:"since"`
+	Identity string      `json:"identity,omitempty"` // ICCID, or SMPP account and sender
+	Port     string      `json:"port,omitempty"`
+	Device   string      `json:"device,omitempty"`
+	Model    string      `json:"model,omitempty"`
+	Operator string      `json:"operator,omitempty"`
+	Tech     string      `json:"tech,omitempty"`
+	Signal   *int        `json:"signal"` // dBm; null: not known
+}
+
+// USSD is POST /routes/{name}/ussd: a service code such as *100#, or the
+// answer to a question the network asked.
+type USSD struct {
+	Code string `json:"code"`
+}
+
+// USSDAnswer is what the network said.
+type USSDAnswer struct {
+	Text string `json:"text"`
+}
+
+// PIN is POST /routes/{name}/pin.
+type PIN struct {
+	PIN string `json:"pin"`
+}
+
+// NewKey is POST /keys.
+type NewKey struct {
+	Name   string   `json:"name"`
+	Scopes []string `json:"scopes"`
+}
+
+// Key is one till's key. Key itself is there only in the answer that made it.
+type Key struct {
+	Name    string    `json:"name"`
+	Key     string    `json:"key,omitempty"`
+	Scopes  []string  `json:"scopes"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by,omitempty"`
+}
+
+// Happened is GET /events, and each message of the websocket /live.
+type Happened struct {
+	Items []queue.Event `json:"items"` // oldest first
+	Next  string        `json:"next"`  // hand it back as "after"; empty: that was all
+	Last  uint64        `json:"last"`  // the newest event there is
+}
+
+// Inbound is one message that came in.
+type Inbound struct {
+	ID          string        `json:"id"`
+	From        string        `json:"from"`
+	To          string        `json:"to,omitempty"`
+	Text        string        `json:"text"`
+	Route       string        `json:"route"`
+	Identity    string        `json:"identity"`
+	Received    time.Time     `json:"received"`
+	Sent        *time.Time    `json:"sent"`             // the network's time; null: not told
+	Concat      *route.Concat `json:"concat,omitempty"` // this is one part of a longer message
+	Undecodable bool          `json:"undecodable,omitempty"`
+	Raw         string        `json:"raw,omitempty"` // hex of the PDU
+}
+
+// Health is GET /healthz with a key.
+type Health struct {
+	Status string `json:"status"` // ok | degraded | down
+	Lamp   string `json:"lamp"`   // ok | info | warn | stop
+	Code   string `json:"code"`
+	Reason string `json:"reason"` // plain words
+}
+
+// Status is GET /status: what the operator sees first.
+type Status struct {
+	Health
+	Version  string       `json:"version"`
+	Box      string       `json:"box"` // this installation
+	Now      time.Time    `json:"now"`
+	Started  time.Time    `json:"started"`
+	Waiting  queue.Counts `json:"waiting"`
+	Routes   []Route      `json:"routes"`
+	LastSeq  uint64       `json:"last_event"`
+	Commits  int64        `json:"commits"`
+	SetUp    string       `json:"setup_code,omitempty"` // over the socket, until a password is set
+	Password bool         `json:"password"`             // one is set
+}
+
+// Check is GET /check.
+type Check struct {
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems"`
+}
+
+// Problem is every error of the API (RFC 9457).
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`            // for programs
+	Detail string `json:"detail"`          // for people: what is wrong and what to do
+	Field  string `json:"field,omitempty"` // the field of the request it is about
+	First  uint64 `json:"first,omitempty"` // 410: the first event still held
+
+	RetryAfter time.Duration `json:"-"` // the header of that name
+}
+
+func (p *Problem) Error() string {
+	if p.Field != "" {
+		return fmt.Sprintf("%s: %s", p.Field, p.Detail)
+	}
+	return p.Detail
+}

@@ -1,0 +1,375 @@
+// Package client is the Go client of /api/v1: over the box's own socket, or
+// over the network with a key.
+//
+// It promises that every call ends before its deadline, that a refusal comes
+// back as a *wire.Problem in the box's words, and that Send may be repeated:
+// it names its request, and repeats it itself when the answer was lost.
+//
+// It imports webui/api/wire and queue for what they spell in JSON.
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"tillpost/queue"
+	"tillpost/webui/api/wire"
+)
+
+// Config says where the box is: Socket, or URL with Key.
+type Config struct {
+	Socket string // path of the operator's socket
+	URL    string // such as http://127.0.0.1:8080
+	Key    string // tp_…
+
+	Lang    string        // of the plain words; empty: the shop's
+	Timeout time.Duration // of one call, where ctx has no earlier deadline; default 30 s
+}
+
+// Client talks to one box. It is safe for use by many goroutines.
+type Client struct {
+	cfg  Config
+	base string
+	http *http.Client
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// ErrNoBox is a box that does not answer at all.
+var ErrNoBox = errors.New("the box does not answer")
+
+const (
+	prefix   = "/api/v1"
+	maxReply = 64 << 20
+	tries    = 3 // of a named call whose answer was lost
+)
+
+// New readies a client. Nothing is dialled yet.
+func New(cfg Config) (*Client, error) {
+	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	c := &Client{cfg: cfg, base: strings.TrimSuffix(cfg.URL, "/")}
+	var d net.Dialer
+	c.dial = d.DialContext
+	if cfg.Socket != "" {
+		if cfg.URL != "" {
+			return nil, errors.New("client: set a socket or an address, not both")
+		}
+		c.base = "http://tillpost"
+		c.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", cfg.Socket)
+		}
+	}
+	u, err := url.Parse(c.base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("client: %q is not the address of a box. Write it as http://192.0.2.7:8080", cfg.URL)
+	}
+	c.http = &http.Client{
+		Transport: &http.Transport{DialContext: c.dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute},
+		// A box does not send its callers elsewhere; whoever does gets no key.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Send hands over one message. It is on the disk of the box when Send returns.
+func (c *Client) Send(ctx context.Context, in wire.Send) (wire.Message, error) {
+	return c.SendAs(ctx, rand.Text(), in)
+}
+
+// SendAs is Send under a name of the caller's own: the same name with the same
+// message gets the first answer again, for seven days.
+func (c *Client) SendAs(ctx context.Context, name string, in wire.Send) (out wire.Message, err error) {
+	for try := 1; ; try++ {
+		err = c.call(ctx, "POST", "/messages", nil, name, in, &out)
+		if err == nil || try == tries || !errors.Is(err, errLost) || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+// Message looks at one message.
+func (c *Client) Message(ctx context.Context, id string) (out wire.Message, err error) {
+	return out, c.call(ctx, "GET", "/messages/"+url.PathEscape(id), nil, "", nil, &out)
+}
+
+// Search is a filter of Messages; empty fields do not filter.
+type Search struct {
+	State queue.State
+	To    string
+	Ref   string
+	Since time.Time
+	After string // Next of the page before
+	Limit int    // 1 to 1000; 0: 100
+}
+
+// Messages lists messages, newest first.
+func (c *Client) Messages(ctx context.Context, s Search) (out wire.Page[wire.Message], err error) {
+	q := url.Values{}
+	set(q, "state", string(s.State))
+	set(q, "to", s.To)
+	set(q, "ref", s.Ref)
+	set(q, "after", s.After)
+	if !s.Since.IsZero() {
+		q.Set("since", s.Since.Format(time.RFC3339))
+	}
+	if s.Limit > 0 {
+		q.Set("limit", strconv.Itoa(s.Limit))
+	}
+	return out, c.call(ctx, "GET", "/messages", q, "", nil, &out)
+}
+
+// Cancel stops a message that has not left.
+func (c *Client) Cancel(ctx context.Context, id string) (out wire.Message, err error) {
+	return out, c.call(ctx, "DELETE", "/messages/"+url.PathEscape(id), nil, "", nil, &out)
+}
+
+// Resend sends an ended or unknown message once more.
+func (c *Client) Resend(ctx context.Context, id string) (out wire.Message, err error) {
+	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/resend", nil, rand.Text(), nil, &out)
+}
+
+// Settle decides a message whose outcome is unknown.
+func (c *Client) Settle(ctx context.Context, id string, as queue.State) (out wire.Message, err error) {
+	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/settle", nil, rand.Text(), wire.Settle{State: as}, &out)
+}
+
+// Preview shows what would be sent.
+func (c *Client) Preview(ctx context.Context, in wire.Compose) (out wire.Preview, err error) {
+	return out, c.call(ctx, "POST", "/preview", nil, "", in, &out)
+}
+
+// Inbox lists what came in, newest first.
+func (c *Client) Inbox(ctx context.Context, after string, limit int) (out wire.Page[wire.Inbound], err error) {
+	q := url.Values{}
+	set(q, "after", after)
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return out, c.call(ctx, "GET", "/inbox", q, "", nil, &out)
+}
+
+// Routes lists all ways out.
+func (c *Client) Routes(ctx context.Context) ([]wire.Route, error) {
+	var out wire.Page[wire.Route]
+	err := c.call(ctx, "GET", "/routes", nil, "", nil, &out)
+	return out.Items, err
+}
+
+// Pause lets a route take no more messages.
+func (c *Client) Pause(ctx context.Context, name string) (wire.Route, error) {
+	return c.act(ctx, name, "pause", nil)
+}
+
+// Resume lets a paused route take messages again.
+func (c *Client) Resume(ctx context.Context, name string) (wire.Route, error) {
+	return c.act(ctx, name, "resume", nil)
+}
+
+// Restart restarts a modem or a connection.
+func (c *Client) Restart(ctx context.Context, name string) (wire.Route, error) {
+	return c.act(ctx, name, "restart", nil)
+}
+
+// EnterPIN unlocks a SIM. The box tries a PIN once and never uses the last
+// attempt.
+func (c *Client) EnterPIN(ctx context.Context, name, pin string) (wire.Route, error) {
+	return c.act(ctx, name, "pin", wire.PIN{PIN: pin})
+}
+
+func (c *Client) act(ctx context.Context, name, what string, in any) (out wire.Route, err error) {
+	return out, c.call(ctx, "POST", "/routes/"+url.PathEscape(name)+"/"+what, nil, "", in, &out)
+}
+
+// USSD runs a service code and returns the network's answer. The network may
+// take two minutes: give ctx that long, and Config.Timeout too.
+func (c *Client) USSD(ctx context.Context, name, code string) (string, error) {
+	var out wire.USSDAnswer
+	err := c.call(ctx, "POST", "/routes/"+url.PathEscape(name)+"/ussd", nil, "", wire.USSD{Code: code}, &out)
+	return out.Text, err
+}
+
+// Keys lists all keys.
+func (c *Client) Keys(ctx context.Context) ([]wire.Key, error) {
+	var out wire.Page[wire.Key]
+	err := c.call(ctx, "GET", "/keys", nil, "", nil, &out)
+	return out.Items, err
+}
+
+// AddKey makes a key. Its text is in this answer and nowhere else.
+func (c *Client) AddKey(ctx context.Context, name string, scopes ...string) (out wire.Key, err error) {
+	return out, c.call(ctx, "POST", "/keys", nil, "", wire.NewKey{Name: name, Scopes: scopes}, &out)
+}
+
+// RevokeKey makes a key worthless.
+func (c *Client) RevokeKey(ctx context.Context, name string) error {
+	return c.call(ctx, "DELETE", "/keys/"+url.PathEscape(name), nil, "", nil, nil)
+}
+
+// Status says how the box is.
+func (c *Client) Status(ctx context.Context) (out wire.Status, err error) {
+	return out, c.call(ctx, "GET", "/status", nil, "", nil, &out)
+}
+
+// Check reads every row of the store. Give it time.
+func (c *Client) Check(ctx context.Context) (out wire.Check, err error) {
+	return out, c.call(ctx, "GET", "/check", nil, "", nil, &out)
+}
+
+// Events reads what happened after an event, oldest first.
+func (c *Client) Events(ctx context.Context, after uint64, limit int) (out wire.Happened, err error) {
+	q := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return out, c.call(ctx, "GET", "/events", q, "", nil, &out)
+}
+
+// silence is how long a followed box may say nothing; it beats every 4 s.
+const silence = 15 * time.Second
+
+// Follow calls fn for every event from now on, or after the event given, until
+// ctx ends, fn fails, or the connection breaks.
+func (c *Client) Follow(ctx context.Context, after *uint64, fn func(queue.Event) error) error {
+	u := "ws" + strings.TrimPrefix(c.base, "http") + prefix + "/live"
+	if after != nil {
+		u += "?after=" + strconv.FormatUint(*after, 10)
+	}
+	d := websocket.Dialer{NetDialContext: c.dial, HandshakeTimeout: c.cfg.Timeout}
+	ws, resp, err := d.DialContext(ctx, u, c.header(""))
+	if err != nil {
+		if resp != nil {
+			defer resp.Body.Close()
+			if resp.StatusCode >= 400 {
+				return refused(resp)
+			}
+		}
+		return c.noBox(err)
+	}
+	stop := context.AfterFunc(ctx, func() { ws.Close() })
+	defer func() {
+		stop()
+		ws.Close()
+	}()
+	for {
+		if err := ws.SetReadDeadline(time.Now().Add(silence)); err != nil {
+			return c.noBox(err)
+		}
+		var news wire.Happened
+		if err := ws.ReadJSON(&news); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fmt.Errorf("client: the connection to the box broke: %w", err)
+		}
+		for _, e := range news.Items {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func set(q url.Values, name, value string) {
+	if value != "" {
+		q.Set(name, value)
+	}
+}
+
+func (c *Client) header(name string) http.Header {
+	h := http.Header{}
+	if c.cfg.Key != "" {
+		h.Set("Authorization", "Bearer "+c.cfg.Key)
+	}
+	if c.cfg.Lang != "" {
+		h.Set("Accept-Language", c.cfg.Lang)
+	}
+	if name != "" {
+		h.Set("Idempotency-Key", name)
+	}
+	return h
+}
+
+func (c *Client) noBox(err error) error {
+	where := c.base
+	if c.cfg.Socket != "" {
+		where = c.cfg.Socket
+	}
+	return fmt.Errorf("client: %w at %s: %w", ErrNoBox, where, err)
+}
+
+// errLost marks a call whose answer did not come, or not whole.
+var errLost = errors.New("the answer was lost")
+
+// call does one request. name is its Idempotency-Key, in its JSON body, out
+// what the answer is read into; each may be absent.
+func (c *Client) call(ctx context.Context, method, path string, q url.Values, name string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
+		body = bytes.NewReader(raw)
+	}
+	target := c.base + prefix + path
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	req.Header = c.header(name)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w (%w)", c.noBox(err), errLost)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return refused(resp)
+	}
+	if out == nil || resp.StatusCode == http.StatusNoContent {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(out); err != nil {
+		return fmt.Errorf("client: the answer to %s %s cannot be read: %w (%w)", method, path, err, errLost)
+	}
+	return nil
+}
+
+// refused reads the problem of an answer.
+func refused(resp *http.Response) error {
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("client: the box refused with %s, and its reason was lost: %w", resp.Status, err)
+	}
+	p := &wire.Problem{}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") || json.Unmarshal(raw, p) != nil {
+		return fmt.Errorf("client: %s, which does not come from a Tillpost box: %.200s", resp.Status, raw)
+	}
+	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+		p.RetryAfter = time.Duration(s) * time.Second
+	}
+	return p
+}

@@ -1,0 +1,268 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tillpost/queue/store"
+	"tillpost/webui/api/wire"
+)
+
+// Scope is one thing a key may do.
+type Scope string
+
+const (
+	Send   Scope = "send"   // messages and previews; sees its own messages only
+	Read   Scope = "read"   // every message, the inbox, events, routes, metrics
+	Manage Scope = "manage" // contacts, consents, templates, bookings, rules, campaigns
+	Admin  Scope = "admin"  // actions on routes, keys, settings, backup
+	Query  Scope = "query"  // the forms with the key in the address, from the LAN
+)
+
+// Scopes in the order in which they are shown.
+var Scopes = []Scope{Send, Read, Manage, Admin, Query}
+
+// keyRow is a key as it is kept: without the key.
+type keyRow struct {
+	Name    string    `json:"name"`
+	Sum     []byte    `json:"sha256"`
+	Scopes  []Scope   `json:"scopes"`
+	Created time.Time `json:"created"`
+	By      string    `json:"by,omitempty"`
+}
+
+var keyTable = store.NewTable("key", func(k *keyRow) []byte { return store.Str(k.Name) })
+
+// A key has 160 random bits, so that its bare SHA-256 can be kept: there is
+// nothing to guess that a slow hash would make slower.
+var (
+	keyText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+	keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._ -]{0,63}$`)
+)
+
+const (
+	keyPrefix = "tp_"
+	keyBytes  = 20
+)
+
+// keyring is every key in memory, found by its hash. It is replaced whole when
+// one is added or revoked; the store is the truth.
+type keyring struct {
+	db  *store.DB
+	all atomic.Pointer[map[[sha256.Size]byte]*keyRow]
+}
+
+func openKeyring(db *store.DB) (*keyring, error) {
+	k := &keyring{db: db}
+	return k, db.View(k.load)
+}
+
+// load reads all keys as tx sees them.
+func (k *keyring) load(tx *store.Tx) error {
+	all := map[[sha256.Size]byte]*keyRow{}
+	for row, err := range keyTable.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		all[[sha256.Size]byte(row.Sum)] = row
+	}
+	k.all.Store(&all)
+	return nil
+}
+
+// find returns the key whose text this is, or nil. What is compared is a hash
+// of what was sent: how long it takes says nothing about any key.
+func (k *keyring) find(text string) *keyRow {
+	return (*k.all.Load())[sha256.Sum256([]byte(text))]
+}
+
+// valid reports whether a key found earlier has not been revoked since.
+func (k *keyring) valid(row *keyRow) bool {
+	return (*k.all.Load())[[sha256.Size]byte(row.Sum)] == row
+}
+
+// AddKey makes a key and returns its text, which is kept nowhere. by is who
+// asked for it. Its error is a *wire.Problem, or one of the store.
+func (a *API) AddKey(ctx context.Context, name string, scopes []Scope, by string) (string, error) {
+	if err := validKey(name, scopes); err != nil {
+		return "", err
+	}
+	raw := make([]byte, keyBytes)
+	rand.Read(raw) // never fails (crypto/rand)
+	text := keyPrefix + keyText.EncodeToString(raw)
+	sum := sha256.Sum256([]byte(text))
+	row := &keyRow{Name: name, Sum: sum[:], Scopes: scopes, Created: time.Now(), By: by}
+	err := a.db.Commit(ctx, func(tx *store.Tx) error {
+		if err := keyTable.Insert(tx, row); err != nil {
+			return err
+		}
+		return a.keys.reload(tx)
+	})
+	if errors.Is(err, store.ErrExists) {
+		return "", refusal(http.StatusConflict, "name_taken", "name",
+			fmt.Sprintf("there is a key called %q; it was shown once, when it was made. Revoke it, or choose another name", name))
+	}
+	if err != nil {
+		return "", err
+	}
+	a.log.Info("key added", "name", name, "scopes", scopes, "by", by)
+	return text, nil
+}
+
+// RevokeKey makes a key worthless from this moment.
+func (a *API) RevokeKey(ctx context.Context, name, by string) error {
+	err := a.db.Commit(ctx, func(tx *store.Tx) error {
+		row, err := keyTable.Get(tx, store.Str(name))
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			return refusal(http.StatusNotFound, "not_found", "name", fmt.Sprintf("there is no key called %q. GET /keys lists them", name))
+		}
+		if err := keyTable.Delete(tx, store.Str(name)); err != nil {
+			return err
+		}
+		return a.keys.reload(tx)
+	})
+	if err != nil {
+		return err
+	}
+	a.log.Info("key revoked", "name", name, "by", by)
+	return nil
+}
+
+// reload readies the keys as tx leaves them, to be used once it is on disk.
+func (k *keyring) reload(tx *store.Tx) error {
+	after := &keyring{}
+	if err := after.load(tx); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { k.all.Store(after.all.Load()) })
+	return nil
+}
+
+func validKey(name string, scopes []Scope) error {
+	if !keyName.MatchString(name) {
+		return refusal(http.StatusBadRequest, "name_invalid", "name",
+			"a key needs a name of 1 to 64 letters, digits, dots, dashes or blanks, such as till-1")
+	}
+	if len(scopes) == 0 {
+		return refusal(http.StatusBadRequest, "scopes_missing", "scopes", "say what the key may do. Scopes: "+names(Scopes))
+	}
+	for _, s := range scopes {
+		if !slices.Contains(Scopes, s) {
+			return refusal(http.StatusBadRequest, "unknown_value", "scopes", fmt.Sprintf("%q is not a scope. Scopes: %s", s, names(Scopes)))
+		}
+	}
+	return nil
+}
+
+func names(scopes []Scope) string {
+	s := make([]string, len(scopes))
+	for i := range scopes {
+		s[i] = string(scopes[i])
+	}
+	return strings.Join(s, ", ")
+}
+
+// caller is who makes a call.
+type caller struct {
+	key      *keyRow // nil: the operator at the socket, or nobody
+	operator bool    // full rights
+	by       string  // for the audit: a key's name, or "uid:1000"
+}
+
+func (c caller) known() bool { return c.operator || c.key != nil }
+
+func (c caller) may(need ...Scope) bool {
+	if c.operator {
+		return true
+	}
+	return c.key != nil && slices.ContainsFunc(need, func(s Scope) bool { return slices.Contains(c.key.Scopes, s) })
+}
+
+// till is the name whose messages the caller is bound to: its own, unless it
+// may read all.
+func (c caller) till() string {
+	if c.may(Read) {
+		return ""
+	}
+	return c.by
+}
+
+// authenticate finds out who calls and whether they may. Without need anybody
+// may, and a key that is not good is as no key.
+func (a *API) authenticate(r *http.Request, need []Scope) (caller, error) {
+	if by, ok := operator(r.Context()); ok {
+		return caller{operator: true, by: by}, nil
+	}
+	var who caller
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		if key := a.keys.find(strings.TrimSpace(text)); key != nil {
+			who = caller{key: key, by: key.Name}
+		}
+	}
+	switch {
+	case len(need) == 0 || who.may(need...):
+		return who, nil
+	case who.key != nil:
+		return who, refusal(http.StatusForbidden, "scope_missing", "",
+			fmt.Sprintf("the key %q may not do this: it needs the scope %s. Make a key that has it", who.by, strings.ReplaceAll(names(need), ", ", " or ")))
+	case scheme == "":
+		return who, refusal(http.StatusUnauthorized, "key_missing", "",
+			"this call needs a key. Send the header: Authorization: Bearer tp_…")
+	}
+	return who, refusal(http.StatusUnauthorized, "key_wrong", "",
+		"this key is not known here: mistyped, or revoked. Send the header: Authorization: Bearer tp_…")
+}
+
+func (a *API) listKeys(*call) (*reply, error) {
+	page := wire.Page[wire.Key]{Items: []wire.Key{}}
+	for _, row := range *a.keys.all.Load() {
+		page.Items = append(page.Items, told(row, ""))
+	}
+	slices.SortFunc(page.Items, func(x, y wire.Key) int { return y.Created.Compare(x.Created) })
+	return answer(http.StatusOK, page)
+}
+
+func (a *API) addKey(c *call) (*reply, error) {
+	var in wire.NewKey
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	scopes := make([]Scope, len(in.Scopes))
+	for i, s := range in.Scopes {
+		scopes[i] = Scope(s)
+	}
+	text, err := a.AddKey(c.ctx, in.Name, scopes, c.who.by)
+	if err != nil {
+		return nil, err
+	}
+	return answer(http.StatusCreated, told(a.keys.find(text), text))
+}
+
+func (a *API) revokeKey(c *call) (*reply, error) {
+	if err := a.RevokeKey(c.ctx, c.r.PathValue("name"), c.who.by); err != nil {
+		return nil, err
+	}
+	return &reply{status: http.StatusNoContent}, nil
+}
+
+func told(row *keyRow, text string) wire.Key {
+	k := wire.Key{Name: row.Name, Key: text, Created: row.Created, By: row.By}
+	for _, s := range row.Scopes {
+		k.Scopes = append(k.Scopes, string(s))
+	}
+	return k
+}

@@ -1,0 +1,337 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+	"tillpost/webui/api/wire"
+)
+
+func (a *API) postMessage(c *call) (*reply, error) {
+	var in wire.Send
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	ref := ""
+	if in.RefUnique {
+		if in.Ref == "" {
+			return nil, refusal(http.StatusBadRequest, "ref_missing", "ref", "ref_unique needs a ref to be unique. Send one, or leave ref_unique out")
+		}
+		ref = in.Ref
+	}
+	q, err := c.named(ref, in)
+	if err != nil {
+		return nil, err
+	}
+	if q != nil {
+		return a.acceptOnce(c, q, in)
+	}
+	d, err := draft(c, in)
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.queue.Add(c.ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return a.accepted(c, m)
+}
+
+// acceptOnce accepts a message and keeps the answer in one transaction, or
+// gives the answer that is kept. A till that repeats itself is answered before
+// anything else is asked: also by a box that is full.
+func (a *API) acceptOnce(c *call, q *request, in wire.Send) (*reply, error) {
+	var first *reply
+	find := func(tx *store.Tx) (err error) {
+		first, err = q.find(tx)
+		return err
+	}
+	if err := a.db.View(find); err != nil || first != nil {
+		return first, err
+	}
+	d, err := draft(c, in)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.db.Room(); err != nil {
+		return nil, err
+	}
+	m, err := a.queue.Prepare(d)
+	if err != nil {
+		return nil, err
+	}
+	var rep *reply
+	err = a.db.Commit(c.ctx, func(tx *store.Tx) error {
+		rep = nil
+		if err := find(tx); err != nil || first != nil {
+			return err // its twin was quicker
+		}
+		if err := a.queue.AddTx(tx, m); err != nil {
+			return err
+		}
+		var err error
+		if rep, err = a.accepted(c, m); err != nil {
+			return err
+		}
+		return q.keep(tx, rep)
+	})
+	if first != nil {
+		return first, err
+	}
+	return rep, err
+}
+
+// accepted is the answer to a message that was just accepted. Its story is one
+// event long, so the store need not be asked for it.
+func (a *API) accepted(c *call, m *queue.Message) (*reply, error) {
+	birth := queue.Event{Seq: m.Events[0], At: m.Created, Kind: queue.KindAccepted, Msg: m.ID, State: m.State, By: m.Till, Until: m.At}
+	return answer(http.StatusAccepted, a.tell(c, m, m.Why, m.Until(), []queue.Event{birth}))
+}
+
+// draft reads the fields of the API into the terms of the queue, which checks
+// what they say. What this box does not have is refused by name.
+func draft(c *call, in wire.Send) (queue.Draft, error) {
+	if err := later(in); err != nil {
+		return queue.Draft{}, err
+	}
+	at, err := moment("at", in.At)
+	if err != nil {
+		return queue.Draft{}, err
+	}
+	expires, err := moment("expires", in.Expires)
+	if err != nil {
+		return queue.Draft{}, err
+	}
+	if strings.TrimSpace(in.To) == "" {
+		return queue.Draft{}, refusal(http.StatusBadRequest, "number_empty", "to", "say to whom it goes: to is a phone number such as +31612345678")
+	}
+	return queue.Draft{
+		Till: c.who.by, Ref: in.Ref, To: in.To, From: in.From, Text: in.Text,
+		Class: queue.Class(in.Class), Priority: in.Priority, At: at, Expires: expires, Report: in.Report,
+		Encoding: in.Encoding, MaxParts: in.MaxParts, OnUnknown: in.OnUnknown, OnPartial: in.OnPartial,
+		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang,
+	}, nil
+}
+
+// later names the first field that needs something this box does not have.
+func later(in wire.Send) error {
+	for _, f := range []struct {
+		set          bool
+		field, needs string
+	}{
+		{in.Channel != "" && in.Channel != "sms", "channel", "this box sends by sms only. Leave channel out"},
+		{in.Template != "", "template", "this box keeps no templates. Send the finished text in text"},
+		{len(in.Vars) > 0, "vars", "vars fill in a template, and this box keeps none. Send the finished text in text"},
+		{in.Callback != "", "callback", "this key has no callback_hosts, so nothing is called back. Ask with GET /messages/{id}, or read GET /events"},
+		{in.Contact != "", "contact", "this box keeps no contacts. Send the number in to"},
+		{in.Event != "", "event", "this box keeps no events. Put your own reference into ref"},
+		{in.Subject != "", "subject", "a subject belongs to e-mail, and this box sends by sms only. Put it into text"},
+		{in.HTML != "", "html", "html belongs to e-mail, and this box sends by sms only. Put it into text"},
+	} {
+		if f.set {
+			return refusal(http.StatusBadRequest, "field_not_here", f.field, f.needs)
+		}
+	}
+	return nil
+}
+
+// tell is a message in the terms of the API.
+func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time, story []queue.Event) wire.Message {
+	out := wire.Message{
+		ID: m.ID.String(), State: m.State, Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
+		To: m.To, From: m.From, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
+		Parts: make([]wire.Part, len(m.Parts)), Changes: m.Changes,
+		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Ref: m.Ref, Route: m.Route,
+		Created: m.Created, Updated: m.Updated, Events: story,
+	}
+	for i, p := range m.Parts {
+		out.Parts[i] = wire.Part{N: p.N, State: p.State, Route: p.Route, Ref: p.Ref, Text: m.Segments[i].Text, Units: m.Segments[i].Units}
+	}
+	if out.Changes == nil {
+		out.Changes = []wire.Change{}
+	}
+	if out.Events == nil {
+		out.Events = []queue.Event{}
+	}
+	// When it leaves is known only while it waits for a time of its own.
+	if m.State == queue.Scheduled || m.State == queue.Queued && m.Due.After(time.Now()) {
+		out.ETA = clock(until)
+	}
+	return out
+}
+
+// tellNow adds what is known this second: its story, and the health of the
+// route it waits for.
+func (a *API) tellNow(c *call, m *queue.Message) (wire.Message, error) {
+	story, err := a.queue.Story(m)
+	if err != nil {
+		return wire.Message{}, err
+	}
+	why, until := a.queue.Explain(m)
+	return a.tell(c, m, why, until, story), nil
+}
+
+// mine finds the message of the path if the caller may see it. One that may
+// not is told the same as one that asks for something that never was.
+func (a *API) mine(c *call) (*queue.Message, error) {
+	id, err := queue.ParseID(c.r.PathValue("id"))
+	if err != nil {
+		return nil, unseen()
+	}
+	m, err := a.queue.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	if till := c.who.till(); till != "" && m.Till != till {
+		return nil, unseen()
+	}
+	return m, nil
+}
+
+func unseen() error {
+	return refusal(http.StatusNotFound, "not_found", "", "there is no message with this id, or not for this key. Check the id, as the answer to the send call gave it")
+}
+
+func (a *API) getMessage(c *call) (*reply, error) {
+	m, err := a.mine(c)
+	if err != nil {
+		return nil, err
+	}
+	return a.now(c, m)
+}
+
+func (a *API) now(c *call, m *queue.Message) (*reply, error) {
+	out, err := a.tellNow(c, m)
+	if err != nil {
+		return nil, err
+	}
+	return answer(http.StatusOK, out)
+}
+
+func (a *API) listMessages(c *call) (*reply, error) {
+	q := c.r.URL.Query()
+	if err := only(q, "state", "to", "ref", "since", "after", "limit"); err != nil {
+		return nil, err
+	}
+	f := queue.Filter{State: queue.State(q.Get("state")), To: q.Get("to"), Ref: q.Get("ref"), Till: c.who.till()}
+	if f.State != "" && !slices.Contains(queue.States, f.State) {
+		return nil, refusal(http.StatusBadRequest, "unknown_value", "state",
+			fmt.Sprintf("%q is not a state. States: %s", f.State, states()))
+	}
+	var err error
+	if f.Since, err = moment("since", q.Get("since")); err != nil {
+		return nil, err
+	}
+	if f.Limit, err = limit(q, 100); err != nil {
+		return nil, err
+	}
+	if s := q.Get("after"); s != "" {
+		if f.Before, err = queue.ParseID(s); err != nil {
+			return nil, refusal(http.StatusBadRequest, "cursor_invalid", "after", "after must be the next of an earlier answer. Leave it out to begin with the newest")
+		}
+	}
+	found, next, err := a.queue.List(f)
+	if err != nil {
+		return nil, err
+	}
+	page := wire.Page[wire.Message]{Items: make([]wire.Message, len(found))}
+	for i, m := range found {
+		if page.Items[i], err = a.tellNow(c, m); err != nil {
+			return nil, err
+		}
+	}
+	if next != 0 {
+		page.Next = next.String()
+	}
+	return answer(http.StatusOK, page)
+}
+
+func states() string {
+	s := make([]string, len(queue.States))
+	for i := range queue.States {
+		s[i] = string(queue.States[i])
+	}
+	return strings.Join(s, ", ")
+}
+
+func (a *API) cancelMessage(c *call) (*reply, error) {
+	m, err := a.mine(c)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = a.queue.Cancel(c.ctx, m.ID, c.who.by); err != nil {
+		return nil, err
+	}
+	return a.now(c, m)
+}
+
+func (a *API) resendMessage(c *call) (*reply, error) {
+	m, err := a.mine(c)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = a.queue.Resend(c.ctx, m.ID, c.who.by); err != nil {
+		return nil, err
+	}
+	return a.now(c, m)
+}
+
+func (a *API) settleMessage(c *call) (*reply, error) {
+	var in wire.Settle
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	as := []queue.State{queue.Sent, queue.Delivered, queue.Failed, queue.Queued}
+	if !slices.Contains(as, in.State) {
+		return nil, refusal(http.StatusBadRequest, "unknown_value", "state",
+			fmt.Sprintf("a message cannot be settled as %q. Use sent, delivered, failed, or queued to send it again", in.State))
+	}
+	m, err := a.mine(c)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = a.queue.Settle(c.ctx, m.ID, in.State, c.who.by); err != nil {
+		return nil, err
+	}
+	return a.now(c, m)
+}
+
+func (a *API) preview(c *call) (*reply, error) {
+	var in wire.Compose
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	plan, err := a.queue.Compose(in.Text, in.Encoding, in.MaxParts)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.Preview{
+		Text: plan.Text, Encoding: plan.Alphabet, Units: plan.Units, Room: plan.Room, Left: plan.Left,
+		Parts: make([]wire.Segment, len(plan.Segments)), Changes: []wire.Change{}, Culprits: []wire.Culprit{},
+	}
+	for i, s := range plan.Segments {
+		out.Parts[i] = wire.Segment{Text: s.Text, Units: s.Units}
+	}
+	for _, ch := range plan.Changes {
+		out.Changes = append(out.Changes, wire.Change{From: ch.From, To: ch.To, Position: ch.Pos})
+	}
+	for _, cu := range plan.Culprits {
+		out.Culprits = append(out.Culprits, wire.Culprit{Char: cu.Char, Positions: cu.At, Use: cu.Use, Saves: cu.Saves})
+	}
+	if plan.Instead != nil {
+		out.Instead = &wire.Instead{Text: plan.Instead.Text, Parts: plan.Instead.Parts}
+	}
+	if in.To != "" {
+		m, err := a.queue.Prepare(queue.Draft{To: in.To, Text: in.Text, Encoding: in.Encoding, MaxParts: in.MaxParts})
+		if err != nil {
+			return nil, err
+		}
+		out.To = m.To
+	}
+	return answer(http.StatusOK, out)
+}

@@ -31,11 +31,13 @@ type Fake struct {
 	scripts  map[string][]Step
 	held     chan struct{}
 	latency  time.Duration
+	patience time.Duration
 	report   time.Duration // 0: no reports by itself
 	nextRef  int
 	log      []route.Outbound
 	seen     []Sent
 	restarts int
+	ended    chan error // cap 1: what Run is to return
 
 	told    chan struct{} // one token: look at telling
 	telling []*telling
@@ -80,10 +82,12 @@ func NewFake(name string) *Fake {
 			Identity: "sim-" + name,
 			Lanes:    1,
 		},
-		scripts: make(map[string][]Step),
-		held:    make(chan struct{}),
-		nextRef: 1,
-		told:    make(chan struct{}, 1),
+		scripts:  make(map[string][]Step),
+		held:     make(chan struct{}),
+		patience: 30 * time.Second,
+		nextRef:  1,
+		ended:    make(chan error, 1),
+		told:     make(chan struct{}, 1),
 	}
 }
 
@@ -129,6 +133,18 @@ func (f *Fake) Latency(d time.Duration) {
 	defer f.mu.Unlock()
 	f.latency = d
 }
+
+// Patience is how long Send waits for an answer if its ctx has no deadline;
+// 30 s if never set.
+func (f *Fake) Patience(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.patience = d
+}
+
+// End has Run return err, now or as soon as it is called: a route that can
+// never work.
+func (f *Fake) End(err error) { f.ended <- err }
 
 // AutoReport has every accepted part that asks for it reported as delivered,
 // d after it was accepted (d > 0); 0: not. Reports whose time comes while
@@ -258,8 +274,7 @@ func (f *Fake) Run(ctx context.Context, sink route.Sink) error {
 		return err
 	}
 	defer f.leave(sink)
-	f.tell(ctx, sink)
-	return ctx.Err()
+	return f.tell(ctx, sink)
 }
 
 func (f *Fake) join(sink route.Sink) error {
@@ -368,8 +383,8 @@ func (f *Fake) offer(ctx context.Context, link <-chan struct{}, out *route.Outbo
 		f.Drop()
 	}
 	lost := &route.Error{Fate: route.Unknown, Text: fmt.Sprintf("%s: no answer to part %d of %d", f.name, p.N, p.Of)}
-	deadline, stop := deadlineOf(ctx)
-	defer stop()
+	deadline := f.deadline(ctx)
+	defer deadline.Stop()
 
 	if step == Accept || step == Busy || step == Refuse {
 		thought := make(chan struct{})
@@ -386,7 +401,7 @@ func (f *Fake) offer(ctx context.Context, link <-chan struct{}, out *route.Outbo
 		p.State = route.PartUnknown
 		lost.Text += ": the link broke"
 		return lost
-	case <-deadline:
+	case <-deadline.C:
 		p.State = route.PartUnknown
 		lost.Text += " in time"
 		return lost
@@ -426,16 +441,14 @@ func (f *Fake) ref() string {
 	return ref
 }
 
-// patience is how long the Fake waits for an answer when ctx has no deadline.
-const patience = 30 * time.Second
-
-// deadlineOf is when a Send must have its verdict. A cancelled ctx does not
-// hurry it: the part is out.
-func deadlineOf(ctx context.Context) (<-chan time.Time, func() bool) {
-	wait := patience
+// deadline is when a Send must have its verdict: a little before ctx says so.
+// That ctx was cancelled does not hurry it, the part is out.
+func (f *Fake) deadline(ctx context.Context) *time.Timer {
+	f.mu.Lock()
+	wait := f.patience
+	f.mu.Unlock()
 	if d, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(d)*9/10)
 	}
-	timer := time.NewTimer(wait)
-	return timer.C, timer.Stop
+	return time.NewTimer(wait)
 }

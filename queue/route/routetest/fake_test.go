@@ -2,6 +2,7 @@ package routetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,4 +37,36 @@ func TestFakeCarriesAndReports(t *testing.T) {
 			t.Errorf("a report to nobody: %v", err)
 		}
 	})
+}
+
+func fakeHarness(t *testing.T) Harness {
+	f := NewFake("fake")
+	f.SetLanes(4)
+	f.Patience(2 * time.Second)
+	return Harness{
+		Route:   f,
+		Script:  f.Script,
+		Seen:    f.Seen,
+		Release: f.Release,
+		Drop:    f.Drop,
+		Connect: f.Connect,
+		Deliver: func(text string) {
+			f.DeliverAgain(route.Inbound{Key: text, From: "+31687654321", Text: text})
+		},
+		From: "+31687654321",
+		Report: func(to string, p route.Part) {
+			f.ReportAgain(route.Report{Key: p.Ref, Ref: p.Ref, To: to, State: route.ReportDelivered})
+		},
+		Acked: f.Acked,
+		Hopeless: func(*testing.T) route.Route {
+			f := NewFake("hopeless")
+			f.End(errors.New("the PIN is wrong"))
+			return f
+		},
+	}
+}
+
+func TestFakeObeysTheContract(t *testing.T) {
+	t.Run("in a bubble", func(t *testing.T) { RunInBubble(t, fakeHarness) })
+	t.Run("in real time", func(t *testing.T) { Run(t, fakeHarness) })
 }

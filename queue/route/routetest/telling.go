@@ -106,8 +106,9 @@ func (f *Fake) autoReport(to string, p route.Part) {
 // restAfter is the pause after the sink refused something.
 const restAfter = time.Second
 
-// tell is the one worker that calls Received and Reported, until ctx ends.
-func (f *Fake) tell(ctx context.Context, sink route.Sink) {
+// tell is the one worker that calls Received and Reported, until ctx ends or
+// somebody ends the route.
+func (f *Fake) tell(ctx context.Context, sink route.Sink) error {
 	for ctx.Err() == nil {
 		t, wait := f.due()
 		if t == nil {
@@ -116,6 +117,9 @@ func (f *Fake) tell(ctx context.Context, sink route.Sink) {
 			case <-f.told:
 			case <-timer.C:
 			case <-ctx.Done():
+			case err := <-f.ended:
+				timer.Stop()
+				return err
 			}
 			timer.Stop()
 			continue
@@ -128,6 +132,7 @@ func (f *Fake) tell(ctx context.Context, sink route.Sink) {
 		}
 		f.said(t, err)
 	}
+	return ctx.Err()
 }
 
 // due returns the first thing whose time has come, or how long to wait.

@@ -28,12 +28,12 @@ type terminal struct {
 }
 
 // bench runs f with a modem under power, in virtual time.
-func bench(t *testing.T, cell CellConfig, cfg Config, f func(d *terminal)) {
+func bench(t *testing.T, cell CellConfig, cfg Config, f func(t *testing.T, d *terminal)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := NewCell(cell)
 		d := plug(t, c, New(c, cfg))
-		f(d)
+		f(t, d)
 		d.unplug()
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -151,7 +151,7 @@ func hello(last4 string) string {
 }
 
 func TestModem_sends_and_reports(t *testing.T) {
-	bench(t, CellConfig{}, Config{}, func(d *terminal) {
+	bench(t, CellConfig{}, Config{}, func(t *testing.T, d *terminal) {
 		d.ready()
 		pdu := hello("5678")
 		if got := d.send(pdu); got != "+CMGS: 0|OK" {

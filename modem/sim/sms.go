@@ -158,7 +158,7 @@ func (m *Modem) compose(args []string, then func(line string, length int) result
 	return result{open: true}
 }
 
-// transmit hands a SUBMIT to the network; the answer takes its time.
+// transmit takes a SUBMIT to the network, which takes its time.
 func (m *Modem) transmit(line string, length int, name string) result {
 	line = strings.TrimSpace(line)
 	s, err := decodeSubmit(line, length)
@@ -172,31 +172,32 @@ func (m *Modem) transmit(line string, length int, name string) result {
 	}
 	mr := m.card.mr
 	m.card.mr++
-	v := m.cell.submit(m.entry(line, mr), s)
-	if v.silent {
-		m.tamper.hang = true
-		return success
-	}
-	if v.cause == 0 && !m.at("answer", &m.tamper) {
-		return silence
-	}
-	return result{after: m.cfg.Latency + v.after, then: func() result {
-		if v.cause != 0 {
+	e := m.entry(line, mr)
+	return result{after: m.cfg.Latency, then: func() result {
+		v := m.cell.submit(e, s)
+		switch {
+		case v.silent:
+			m.tamper.hang = true
+			return success
+		case v.cause != 0:
 			return cms(v.cause)
+		case !m.at("answer", &m.tamper):
+			return silence
 		}
-		if r := m.tamper.instead; r != nil {
-			return *r
-		}
-		if !m.tamper.hang && !m.tamper.freeze {
-			m.reply("%s: %d", name, mr)
-		}
-		return success
+		return result{after: v.after, then: func() result {
+			if r := m.tamper.instead; r != nil {
+				return *r
+			}
+			return m.told("%s: %d", name, mr)
+		}}
 	}}
 }
 
 // unable is why nothing can be sent now.
 func (m *Modem) unable(s submit) int {
 	switch {
+	case m.card == nil: // pulled while the prompt was open
+		return 310
 	case !canSend(m.stat()):
 		return 331
 	case s.smsc == "" && m.smsc == "":
@@ -207,10 +208,11 @@ func (m *Modem) unable(s submit) int {
 
 // entry is who sends, for the cell's list.
 func (m *Modem) entry(pdu string, mr byte) Entry {
-	return Entry{
-		Time: time.Now(), IMEI: m.cfg.IMEI, ICCID: m.card.ICCID, From: m.card.Number,
-		MR: int(mr), PDU: strings.ToUpper(pdu),
+	e := Entry{Time: time.Now(), IMEI: m.cfg.IMEI, MR: int(mr), PDU: strings.ToUpper(pdu)}
+	if m.card != nil {
+		e.ICCID, e.From = m.card.ICCID, m.card.Number
 	}
+	return e
 }
 
 // textSubmit writes the SUBMIT of text mode from AT+CSMP and AT+CSCS.
@@ -298,9 +300,13 @@ func (m *Modem) writeMessage(args []string) result {
 			m.cell.refuse(m.entry(line, 0), 304, err.Error())
 			return cms(304)
 		}
+		st := m.storeOf(m.mem[1])
+		if st == nil {
+			return cms(310)
+		}
 		raw, _ := hex.DecodeString(strings.TrimSpace(line)) // decodeSubmit has just read it
 		smsc, tpdu := splitSMSC(raw)
-		index, ok := m.storeOf(m.mem[1]).put(&stored{status: stoUnsent, smsc: smsc, tpdu: tpdu})
+		index, ok := st.put(&stored{status: stoUnsent, smsc: smsc, tpdu: tpdu})
 		if !ok {
 			return cms(322)
 		}
@@ -322,21 +328,28 @@ func (m *Modem) sendStored(args []string) result {
 	}
 	line := hexUpper(append(smscField(s.smsc), s.tpdu...))
 	sent := m.transmit(line, len(s.tpdu), "+CMSS")
-	if m.cfg.Flip == FlipEarly && (sent.then != nil || m.tamper.hang) {
-		s.status = stoSent
-	}
 	if sent.then == nil {
 		return sent
 	}
-	answer := sent.then
-	sent.then = func() result {
-		r := answer()
-		if r.kind == resultOK && m.cfg.Flip == FlipOnAnswer {
+	if m.cfg.Flip == FlipEarly {
+		s.status = stoSent
+	}
+	return sent.followed(func(r result) {
+		if r.kind == resultOK && !m.tamper.hang && m.cfg.Flip == FlipOnAnswer {
 			s.status = stoSent
 		}
+	})
+}
+
+// followed calls f with the answer when it is there.
+func (r result) followed(f func(result)) result {
+	if r.then == nil {
+		f(r)
 		return r
 	}
-	return sent
+	then := r.then
+	r.then = func() result { return then().followed(f) }
+	return r
 }
 
 // place finds a stored message by its index.

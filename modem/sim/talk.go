@@ -45,8 +45,9 @@ func cme(code int) result { return result{kind: resultCME, code: code} }
 
 // prompt is the state after "> ": text comes until Ctrl-Z or ESC.
 type prompt struct {
-	text []byte
-	done func(text string) result
+	text  []byte
+	shown bool
+	done  func(text string) result
 }
 
 // promptLimit is more than the longest PDU in hex, and less than a runaway.
@@ -149,7 +150,7 @@ func (m *Modem) runLine(cmds []command) {
 			m.openPrompt()
 			return
 		case r.then != nil:
-			m.later(r.after, func() { m.proceed(r.then(), cmds[i+1:]) })
+			m.proceed(r, cmds[i+1:])
 			return
 		case r.kind != resultOK || m.tamper.hang || m.tamper.freeze:
 			m.finish(r)
@@ -159,8 +160,11 @@ func (m *Modem) runLine(cmds []command) {
 	m.finish(success)
 }
 
-// proceed goes on with a line when a command that took its time has answered.
+// proceed goes on with a line behind a command that may take its time.
 func (m *Modem) proceed(r result, rest []command) {
+	for r.then != nil && r.after == 0 {
+		r = r.then()
+	}
 	switch {
 	case r.kind == resultVoid:
 	case r.then != nil:
@@ -213,6 +217,7 @@ func (m *Modem) openPrompt() {
 			text += text
 		}
 		m.say(t.spoil(text))
+		m.prompt.shown = true
 		m.busy = false
 	}
 	if t.late > 0 {
@@ -348,7 +353,7 @@ func (m *Modem) urc(lines ...string) {
 		}
 		text += l + "\r\n"
 	}
-	if m.prompt != nil {
+	if m.prompt != nil && m.prompt.shown {
 		m.held = append(m.held, text)
 		return
 	}

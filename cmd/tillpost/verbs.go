@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// verb is one word of the command.
+type verb struct {
+	word  string
+	usage string // after "tillpost "
+	what  string
+	run   func(t *tool, ctx context.Context, args []string) error
+}
+
+// verbs is everything the command can do, in the order in which it is told.
+var verbs = []verb{
+	{"send", "send [-class C] [-priority N] [-at TIME] [-from F] [-ref R] [-pool P] TO TEXT", "send a message; TEXT - is read from stdin", (*tool).send},
+	{"show", "show ID", "one message and its whole story", (*tool).show},
+	{"list", "list [-state S] [-to NUMBER] [-ref R] [-n N]", "messages, newest first", (*tool).list},
+	{"cancel", "cancel ID", "stop a message that has not left", (*tool).cancel},
+	{"preview", "preview [-encoding E] TEXT", "what would be sent, and in how many parts; sends nothing", (*tool).preview},
+	{"status", "status", "how the box is, in one look", (*tool).status},
+	{"routes", "routes", "modems and providers", (*tool).routes},
+	{"modem", "modem NAME (status|restart|ussd CODE|pin)", "one modem; pin asks for the PIN", (*tool).modem},
+	{"key", "key (add NAME -scope S,S|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},
+	{"check", "check [-data DIR]", "does the store hold together? Works without the daemon, too", (*tool).check},
+	{"tail", "tail [-n N]", "what happens, as it happens", (*tool).tail},
+}
+
+func find(word string) *verb {
+	i := slices.IndexFunc(verbs, func(v verb) bool { return v.word == word })
+	if i < 0 {
+		return nil
+	}
+	return &verbs[i]
+}
+
+func manual() string {
+	var b strings.Builder
+	b.WriteString("usage: tillpost [-socket PATH | -url URL -key KEY] [-json] VERB …\n\n")
+	for _, v := range verbs {
+		fmt.Fprintf(&b, "  %s\n      %s\n", v.usage, v.what)
+	}
+	b.WriteString("\nExit codes: 0 done, 1 refused or failed, 2 wrong use.\n")
+	return b.String()
+}
+
+// flagSet is empty and silent: what is wrong with a flag is told once, by run.
+func flagSet(word string) *flag.FlagSet {
+	fs := flag.NewFlagSet(word, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	return fs
+}
+
+// parse reads flags wherever they stand, as `key add till -scope send` wants;
+// after -- everything is taken as it is. It returns the other words, which
+// must be as many as names.
+func parse(fs *flag.FlagSet, args []string, names ...string) ([]string, error) {
+	var rest, words []string
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, rest = args[:i], args[i+1:]
+	}
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return nil, errUse{err.Error()}
+		}
+		args = fs.Args()
+		if len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	words = append(words, rest...)
+	switch {
+	case len(words) < len(names):
+		return nil, errUse{names[len(words)] + " is missing"}
+	case len(words) > len(names):
+		return nil, errUse{fmt.Sprintf("%q is one word too many; put a text of several words in quotes", words[len(names)])}
+	}
+	return words, nil
+}

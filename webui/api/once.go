@@ -159,7 +159,7 @@ func (a *API) once(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := c.named("", json.RawMessage(orNull(body)))
+	q, err := c.named("", orNull(body))
 	if err != nil {
 		return nil, err
 	}
@@ -198,11 +198,11 @@ func (a *API) once(c *call) (*reply, error) {
 
 // orNull makes any body hashable as JSON: one that is not is refused later, by
 // the handler.
-func orNull(body []byte) []byte {
+func orNull(body []byte) json.RawMessage {
 	if json.Valid(body) {
 		return body
 	}
-	return []byte("null")
+	return json.RawMessage("null")
 }
 
 // enter waits until no other call of this key is under way.

@@ -133,6 +133,16 @@ type Message struct {
 // Deliver brings a message to one of the clients that may receive, and
 // returns the status of its first answer.
 func (m *SMSC) Deliver(ctx context.Context, msg Message) (status uint32, err error) {
+	select {
+	case status = <-m.Bring(msg):
+		return status, nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("smsc: nobody answered the message: %w", context.Cause(ctx))
+	}
+}
+
+// Bring is Deliver without waiting: the channel receives the first answer.
+func (m *SMSC) Bring(msg Message) <-chan uint32 {
 	body := msg.Raw
 	if body == nil {
 		body = carriedBody(address{1, 1, msg.From}, address{1, 1, msg.To}, msg.ESM, msg.Coding, msg.Text)
@@ -145,12 +155,7 @@ func (m *SMSC) Deliver(ctx context.Context, msg Message) (status uint32, err err
 	}
 	d := &delivery{command: msg.Command, body: body, done: make(chan uint32, 1)}
 	m.enqueue(d)
-	select {
-	case status = <-d.done:
-		return status, nil
-	case <-ctx.Done():
-		return 0, fmt.Errorf("smsc: nobody answered the message: %w", context.Cause(ctx))
-	}
+	return d.done
 }
 
 // enqueue lays a delivery in the line and sends what can be sent.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -73,6 +74,17 @@ type Config struct {
 	Keep bool      // Submits returns them
 }
 
+// Check reports settings that name nothing.
+func (c *Config) Check() error {
+	if !slices.Contains([]IDStyle{IDDecimal, IDHex, IDHexDec, IDDecHex, IDPadded, IDCase, IDText}, c.IDs) {
+		return fmt.Errorf("smsc: %q is no spelling of ids", c.IDs)
+	}
+	if !slices.Contains([]Form{FormBoth, FormTLV, FormText, FormPlain, FormShort, FormLong}, c.Receipts) {
+		return fmt.Errorf("smsc: %q is no form of receipts", c.Receipts)
+	}
+	return nil
+}
+
 // SMSC is a running simulator.
 type SMSC struct {
 	cfg   Config
@@ -88,6 +100,7 @@ type SMSC struct {
 	second   time.Time // of the rate
 	inSecond int
 	ready    []*delivery // to go out as soon as somebody can take them
+	held     []func()    // answers that wait for Release
 	stats    Stats
 	news     chan struct{} // closed when something has changed
 	logErr   error

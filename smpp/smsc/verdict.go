@@ -10,6 +10,7 @@ type Verdict struct {
 	After  time.Duration // before the answer, besides Config.Latency
 	Silent bool          // never answer
 	Lose   bool          // the message is not accepted though nobody says so: for Silent
+	Hold   bool          // answer when Release is called
 	Drop   bool          // break the connection instead of answering
 	Nack   bool          // answer with a generic_nack that carries Status
 	NoID   bool          // answer without a message_id
@@ -135,12 +136,32 @@ func (m *SMSC) submitted(sess *session, seq uint32, body []byte) {
 	if cfg.Early {
 		receipts()
 	}
-	if wait := cfg.Latency + v.After; wait > 0 {
+	if v.Hold {
+		m.hold(answer)
+	} else if wait := cfg.Latency + v.After; wait > 0 {
 		m.later.after(wait, answer)
 	} else {
 		answer()
 	}
 	if !cfg.Early {
 		receipts()
+	}
+}
+
+// hold keeps an answer back until Release.
+func (m *SMSC) hold(answer func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = append(m.held, answer)
+}
+
+// Release sends the answers that were held back.
+func (m *SMSC) Release() {
+	m.mu.Lock()
+	held := m.held
+	m.held = nil
+	m.mu.Unlock()
+	for _, answer := range held {
+		answer()
 	}
 }

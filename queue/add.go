@@ -1,0 +1,256 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"tillpost/queue/route"
+	"tillpost/queue/store"
+	"tillpost/queue/text"
+)
+
+// Invalid is a draft that cannot be sent as it is.
+type Invalid struct {
+	Field  string // name in the API
+	Code   string // for programs
+	Detail string // for people: what is wrong and what to do
+}
+
+func (e *Invalid) Error() string { return e.Field + ": " + e.Detail }
+
+// Full is the answer while the queue holds as many messages as it may.
+type Full struct {
+	Max        int
+	RetryAfter time.Duration
+}
+
+func (e *Full) Error() string {
+	return fmt.Sprintf("the queue is full: it holds %d messages, its limit (limits.queue_max). Nothing of what waits is lost; send this one again in %s", e.Max, e.RetryAfter)
+}
+
+const (
+	defaultValidity = 72 * time.Hour
+	maxText         = 20_000 // characters; far above 255 parts of UCS-2
+	maxAhead        = 2 * 366 * 24 * time.Hour
+	maxRef          = 200
+	maxFrom         = 16
+)
+
+// Prepare turns a draft into a message that could be accepted: it checks every
+// field, normalises the number and cuts the text. It touches no disk. Its
+// error is an *Invalid.
+func (q *Queue) Prepare(d Draft) (*Message, error) {
+	now := time.Now()
+	to, err := q.recipient(d.To)
+	if err != nil {
+		return nil, err
+	}
+	m := &Message{
+		Till: d.Till, Ref: d.Ref, To: to, From: d.From, Flash: d.Flash,
+		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
+		Priority: 1, Report: true, Created: now, At: d.At, Expires: d.Expires,
+	}
+	if d.Report != nil {
+		m.Report = *d.Report
+	}
+	if d.Priority != nil {
+		m.Priority = *d.Priority
+	}
+	for _, check := range []func(*Message, *Draft, time.Time) error{q.checkChoices, q.checkTimes, q.checkText} {
+		if err := check(m, &d, now); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (q *Queue) recipient(s string) (string, error) {
+	n, err := text.ParseNumber(s, q.cfg.Country)
+	if err != nil {
+		return "", invalidText(err, "to")
+	}
+	if n.Premium() {
+		return "", &Invalid{"to", "number_premium", "this is a premium number; messages to it cost extra and are refused. Use the customer's own number"}
+	}
+	if c := n.Country(); c != "" && !n.Short() && !slices.Contains(q.countries, c) {
+		return "", &Invalid{"to", "country_not_allowed", fmt.Sprintf("numbers of %s are not allowed here. Add the country to limits.countries, or correct the number", c)}
+	}
+	return n.String(), nil
+}
+
+func (q *Queue) checkChoices(m *Message, d *Draft, _ time.Time) error {
+	if m.Class == "" {
+		m.Class = Transactional
+	}
+	if m.OnUnknown == "" {
+		m.OnUnknown = OnUnknownResend
+		if m.Class == Marketing {
+			m.OnUnknown = OnUnknownHold
+		}
+	}
+	if m.OnPartial == "" {
+		m.OnPartial = OnPartialWait
+	}
+	switch {
+	case m.Class != Transactional && m.Class != Marketing:
+		return oneOf("class", string(m.Class), string(Transactional), string(Marketing))
+	case m.OnUnknown != OnUnknownHold && m.OnUnknown != OnUnknownResend:
+		return oneOf("on_unknown", m.OnUnknown, OnUnknownHold, OnUnknownResend)
+	case m.OnPartial != OnPartialWait && m.OnPartial != OnPartialRestart:
+		return oneOf("on_partial", m.OnPartial, OnPartialWait, OnPartialRestart)
+	case m.Lang != "" && !slices.Contains(Languages, m.Lang):
+		return oneOf("lang", m.Lang, Languages...)
+	case m.Priority < 0 || m.Priority > 3:
+		return &Invalid{"priority", "out_of_range", fmt.Sprintf("%d is not a priority. Use 0 (last) to 3 (urgent)", m.Priority)}
+	case len(m.Ref) > maxRef || strings.ContainsRune(m.Ref, 0):
+		return &Invalid{"ref", "too_long", fmt.Sprintf("ref may have at most %d bytes and no zero byte. Shorten it", maxRef)}
+	case len(m.From) > maxFrom:
+		return &Invalid{"from", "too_long", "a sender has at most 11 letters or 15 digits. Shorten it"}
+	case d.MaxParts < 0:
+		return &Invalid{"max_parts", "out_of_range", "max_parts must be 1 or more. Leave it out for the limit of this box"}
+	}
+	if m.Pool == "" {
+		m.Pool = DefaultPool
+	} else if !q.hasPool(m.Pool) {
+		return oneOf("pool", m.Pool, q.pools()...)
+	}
+	return nil
+}
+
+func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
+	start := now
+	if m.At.After(now) {
+		start = m.At
+	}
+	if m.Expires.IsZero() {
+		validity := d.Validity
+		if validity == 0 {
+			validity = defaultValidity
+		}
+		m.Expires = start.Add(validity)
+	}
+	switch {
+	case m.At.After(now.Add(maxAhead)):
+		return &Invalid{"at", "too_far", "at lies more than two years ahead. Correct the year, or send it later"}
+	case !m.Expires.After(start):
+		return &Invalid{"expires", "in_the_past", "expires must lie after now and after at. Leave it out for 72 hours"}
+	}
+	return nil
+}
+
+func (q *Queue) checkText(m *Message, d *Draft, _ time.Time) error {
+	if len(d.Text) > 4*maxText {
+		return &Invalid{"text", "text_too_long", fmt.Sprintf("the text has more than %d characters. Shorten it", maxText)}
+	}
+	limit := q.cfg.MaxParts
+	if d.MaxParts > 0 {
+		limit = min(limit, d.MaxParts)
+	}
+	plan, err := text.Compose(d.Text, q.composing(d.Encoding, limit))
+	if err != nil {
+		return invalidText(err, "text")
+	}
+	m.Alphabet, m.Shift, m.Locking = plan.Alphabet, plan.Shift, plan.Locking
+	m.RefBits = q.cfg.RefBits
+	m.Segments = make([]route.Segment, len(plan.Segments))
+	m.Parts = make([]Part, len(plan.Segments))
+	for i, s := range plan.Segments {
+		m.Segments[i] = route.Segment{Text: s.Text, Units: s.Units}
+		m.Parts[i] = Part{N: i + 1, State: PartWaiting}
+	}
+	for _, c := range plan.Changes {
+		m.Changes = append(m.Changes, Change{From: c.From, To: c.To, Position: c.Pos})
+	}
+	if plan.Text != d.Text {
+		m.Given = d.Text
+	}
+	return nil
+}
+
+// Compose shows what would be sent for a text, by the same path as Prepare.
+// Its error is an *Invalid.
+func (q *Queue) Compose(s, encoding string, maxParts int) (*text.Plan, error) {
+	if maxParts <= 0 {
+		maxParts = q.cfg.MaxParts
+	}
+	plan, err := text.Compose(s, q.composing(encoding, maxParts))
+	if err != nil {
+		return nil, invalidText(err, "text")
+	}
+	return plan, nil
+}
+
+func (q *Queue) composing(encoding string, maxParts int) text.Options {
+	return text.Options{
+		Encoding: text.Encoding(encoding), MaxParts: maxParts,
+		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking,
+	}
+}
+
+func invalidText(err error, field string) error {
+	if e, ok := errors.AsType[*text.Error](err); ok {
+		if e.Field != "" {
+			field = e.Field
+		}
+		return &Invalid{Field: field, Code: e.Code, Detail: e.Detail}
+	}
+	return &Invalid{Field: field, Code: "invalid", Detail: err.Error()}
+}
+
+func oneOf(field, got string, allowed ...string) error {
+	return &Invalid{field, "unknown_value", fmt.Sprintf("%q is not known here. Use one of: %s", got, strings.Join(allowed, ", "))}
+}
+
+// Add accepts one message. It returns after the commit: from then on whoever
+// has the id can find the message. Errors: *Invalid, *Full, or one that is
+// store.ErrDiskLow.
+func (q *Queue) Add(ctx context.Context, d Draft) (*Message, error) {
+	if err := q.db.Room(); err != nil {
+		return nil, err
+	}
+	m, err := q.Prepare(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.db.Commit(ctx, func(tx *store.Tx) error { return q.AddTx(tx, m) }); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// AddTx accepts a prepared message inside a transaction of the caller, for
+// those who must commit something of their own with it. It may run more than
+// once for one commit and then starts anew. Errors: *Full.
+func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
+	if n := q.alive(); n >= int64(q.cfg.QueueMax) {
+		return &Full{Max: q.cfg.QueueMax, RetryAfter: time.Minute}
+	}
+	n, err := messages.NextSequence(tx)
+	if err != nil {
+		return err
+	}
+	m.ID = ID(n<<24 | uint64(rand.Uint32()>>8))
+	now := time.Now()
+	m.Created, m.Updated, m.Events = now, now, nil
+	m.State, m.Due, m.Wake, m.Why = Queued, now, m.Expires, because("in_line")
+	if m.At.After(now) {
+		m.State, m.Due, m.Wake = Scheduled, m.At, m.At
+		m.Why = because("planned", "time", stamp(m.At))
+	}
+	if err := q.note(tx, m, Event{Kind: KindAccepted, By: m.Till, Until: m.At}); err != nil {
+		return err
+	}
+	if err := messages.Insert(tx, m); err != nil {
+		return err
+	}
+	q.moved(tx, slotNone, m)
+	return nil
+}
+
+// stamp is how a time is kept among the arguments of a Reason.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,28 @@
+// Package queue is the life of one message, from the commit that accepts it to
+// the last thing anybody will ever know about it.
+//
+//	scheduled ─► queued ─► sending ─► sent ─► delivered
+//	   │           │ ▲        │  │       └──► undelivered
+//	   ▼           ▼ │        │  └──► unknown ──(report · policy · operator)──► sent · delivered · queued · failed
+//	 cancelled   held · expired └──► failed
+//
+// What it promises:
+//
+//   - Who got an id can find that message until retention ends: Add returns
+//     after the commit.
+//   - A message is never silently doubled: the attempt is on disk before the
+//     route sees it, and a message caught in a crash becomes unknown, which is
+//     resent only as its own policy says.
+//   - Every change of state goes through one door (State.On) and appends an
+//     event in the same transaction.
+//   - A message that waits says why and until when.
+//
+// It knows routes by queue/route alone, cuts texts with queue/text and keeps
+// everything in queue/store; it may import nothing else of the house. What
+// causes messages is the business of others (the API, queue/outreach): they all
+// end in Add.
+//
+// To read it in an hour: message.go (the record), state.go (the door), add.go,
+// take.go, lane.go, settle.go, report.go, wake.go, and queue.go for how the
+// parts are wired.
+package queue

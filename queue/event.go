@@ -1,0 +1,57 @@
+package queue
+
+import (
+	"time"
+
+	"tillpost/queue/store"
+)
+
+// Event is one thing that happened. It holds ids and codes, never numbers,
+// names or texts: readers join, so that erasing a person stays possible.
+type Event struct {
+	Seq   uint64    `json:"seq"` // counts up by one
+	At    time.Time `json:"at"`
+	Kind  Kind      `json:"kind"`
+	Msg   ID        `json:"msg,omitzero"`
+	State State     `json:"state,omitempty"` // of the message after it
+
+	Attempt  int       `json:"attempt,omitempty"`
+	Part     int       `json:"part,omitempty"`
+	Route    string    `json:"route,omitempty"`
+	Identity string    `json:"identity,omitempty"`
+	Ref      string    `json:"ref,omitempty"`
+	Code     string    `json:"code,omitempty"` // the peer's own code, or a key of words.csv
+	Detail   string    `json:"detail,omitempty"`
+	By       string    `json:"by,omitempty"` // person or till that decided
+	Until    time.Time `json:"until,omitzero"`
+}
+
+// Kind of an event.
+type Kind string
+
+const (
+	KindAccepted    Kind = "accepted"    // on disk; the till got its id
+	KindDue         Kind = "due"         // its planned time has come
+	KindTaken       Kind = "taken"       // a lane begins an attempt
+	KindPart        Kind = "part"        // one part of several has its fate
+	KindSent        Kind = "sent"        // the network has the whole message
+	KindNotOffered  Kind = "not_offered" // the network never saw it; back in line
+	KindRetry       Kind = "retry"       // refused for now
+	KindRejected    Kind = "rejected"    // refused for good
+	KindUnknown     Kind = "unknown"     // handed over, the answer was lost
+	KindInterrupted Kind = "interrupted" // the box stopped in the middle of an attempt
+	KindReport      Kind = "report"      // a delivery report
+	KindNoReport    Kind = "no_report"   // none came in time
+	KindResent      Kind = "resent"      // sent again, by policy or by a person
+	KindSettled     Kind = "settled"     // a person decided an unknown
+	KindRestarted   Kind = "restarted"   // a long message begins again at part one, elsewhere
+	KindRelayed     Kind = "relayed"     // another queue took it over
+	KindExpired     Kind = "expired"     // its time ran out
+	KindCancelled   Kind = "cancelled"   //
+	KindReceived    Kind = "received"    // something came in
+	KindRoute       Kind = "route"       // a route changed its state
+	KindPaused      Kind = "paused"      // a person paused a route
+	KindResumed     Kind = "resumed"     //
+)
+
+func seqKey(n uint64) []byte { return store.U64(n) }

@@ -1,0 +1,376 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"tillpost/queue/route"
+)
+
+// runner is one route with its lanes. A lane is one goroutine that takes the
+// next message, hands it to the route and settles it, for ever.
+type runner struct {
+	q    *Queue
+	r    route.Route
+	name string
+	pool string
+	log  *slog.Logger
+
+	bell  chan struct{} // something this route serves may be due
+	ended chan struct{} // closed when run has returned
+	gone  chan struct{} // closed by leave: detached
+	once  sync.Once
+
+	mu      sync.Mutex
+	status  route.Status
+	changed chan struct{} // closed and replaced at every change
+	paused  bool
+	lanes   int // started
+	busy    int // with a message in hand
+	trust   trust
+}
+
+func newRunner(q *Queue, r route.Route, pool string, paused bool) *runner {
+	return &runner{
+		q: q, r: r, name: r.Name(), pool: pool, paused: paused,
+		log:  q.log.With("route", r.Name()),
+		bell: make(chan struct{}, 1), ended: make(chan struct{}), gone: make(chan struct{}),
+		changed: make(chan struct{}),
+		status:  route.Status{Route: r.Name(), State: route.Starting, Code: "starting", Since: time.Now()},
+		trust:   trust{},
+	}
+}
+
+// leave ends run, once.
+func (r *runner) leave() { r.once.Do(func() { close(r.gone) }) }
+
+// run drives the route and its lanes until ctx ends or the route is detached.
+// Down: lanes take nothing new and finish what they hold, then the route stops.
+func (r *runner) run(ctx context.Context) {
+	defer close(r.ended)
+	take, stopTaking := context.WithCancel(ctx)
+	defer stopTaking()
+	live, stopRoute := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRoute()
+
+	var route, lanes sync.WaitGroup
+	route.Go(func() { r.drive(live) })
+	lanes.Go(func() { // starts lanes as the route asks for them
+		for {
+			changed := r.startLanes(take, &lanes)
+			select {
+			case <-changed:
+			case <-r.gone:
+				stopTaking()
+				return
+			case <-take.Done():
+				return
+			}
+		}
+	})
+
+	drained := make(chan struct{})
+	go func() { lanes.Wait(); close(drained) }()
+	<-take.Done()
+	select {
+	case <-drained:
+	case <-time.After(r.q.cfg.DrainWait):
+		r.log.Warn("sends under way did not finish in time; their outcome will be unknown")
+	}
+	stopRoute()
+	route.Wait()
+	<-drained
+}
+
+// drive runs the route. A route that returns or panics is stopped: the queue
+// goes on with the others.
+func (r *runner) drive(ctx context.Context) {
+	err := func() (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("the program has a fault in route %s: %v\n%s", r.name, p, debug.Stack())
+			}
+		}()
+		return r.r.Run(ctx, &sink{r})
+	}()
+	if ctx.Err() != nil {
+		return
+	}
+	last := r.snapshot()
+	last.State, last.Since = route.Stopped, time.Now()
+	if last.Code == "" || last.Code == "ok" || last.Code == "starting" {
+		last.Code = "stopped"
+	}
+	if err != nil {
+		last.Detail = err.Error()
+		r.log.Error("the route has stopped", "err", err)
+	}
+	r.publish(last)
+}
+
+func (r *runner) startLanes(ctx context.Context, lanes *sync.WaitGroup) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.status.State == route.Ready {
+		for ; r.lanes < max(1, r.status.Lanes); r.lanes++ {
+			n := r.lanes
+			lanes.Go(func() { r.lane(ctx, n) })
+		}
+	}
+	return r.changed
+}
+
+// lane number n, from 0.
+func (r *runner) lane(ctx context.Context, n int) {
+	var rest time.Duration
+	for takes := 1; ; takes++ {
+		if !r.waitReady(ctx, n) {
+			return
+		}
+		sendCtx, cancel := context.WithCancel(ctx)
+		f := &flight{cancel: cancel, landed: make(chan struct{})}
+		m, next, err := r.q.take(ctx, r, takes%oldestEvery == 0, f)
+		switch {
+		case ctx.Err() != nil && m == nil:
+			cancel()
+			return
+		case err != nil:
+			r.log.Error("cannot take the next message; trying again", "err", err)
+			rest = longer(rest)
+			r.rest(ctx, rest)
+		case m == nil:
+			takes-- // an empty look is no take
+			r.idle(ctx, next)
+		default:
+			r.ring() // there may be more: let another lane look
+			if r.carry(sendCtx, m, f) {
+				rest = 0
+				break
+			}
+			rest = longer(rest)
+			r.rest(ctx, rest)
+		}
+		cancel()
+	}
+}
+
+// carry sends m and settles it. It reports whether the route took it at all.
+func (r *runner) carry(ctx context.Context, m *Message, f *flight) (offered bool) {
+	r.count(+1)
+	defer r.count(-1)
+	rcpt, err := r.send(ctx, m)
+	r.q.settle(ctx, r, m, f, rcpt, err)
+	return err == nil || route.FateOf(err, true) != route.NotOffered
+}
+
+// sendLimit is how long a lane waits for one part at the very most. Routes
+// have their own, shorter patience; one that outlives this is broken.
+const sendLimit = 10 * time.Minute
+
+// send gives m to the route and catches a panic: that message is parked, the
+// lane goes on.
+func (r *runner) send(ctx context.Context, m *Message) (rcpt route.Receipt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("the program has a fault: the message is parked", "msg", m.ID, "panic", p, "stack", string(debug.Stack()))
+			err = &panicked{fmt.Sprint(p)}
+		}
+	}()
+	out := m.outbound()
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(max(1, len(out.Todo())))*sendLimit)
+	defer cancel()
+	return r.r.Send(ctx, out)
+}
+
+// panicked is the verdict of a Send that did not come to one.
+type panicked struct{ what string }
+
+func (p *panicked) Error() string { return "a fault in the program: " + p.what }
+
+// waitReady returns when lane n may take, or false when ctx has ended.
+func (r *runner) waitReady(ctx context.Context, n int) bool {
+	for {
+		r.mu.Lock()
+		probe, ok := r.trust.mayTake(time.Now(), n)
+		ok = ok && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
+		changed := r.changed
+		r.mu.Unlock()
+		if ctx.Err() != nil {
+			return false
+		}
+		if ok {
+			return true
+		}
+		wait(ctx, probe, changed, nil)
+	}
+}
+
+// idle waits for the bell, for the next due time or for a change of the route.
+func (r *runner) idle(ctx context.Context, next time.Time) {
+	r.mu.Lock()
+	changed := r.changed
+	r.mu.Unlock()
+	wait(ctx, next, changed, r.bell)
+}
+
+// rest waits after a message was not taken: for a change of the route, or d.
+func (r *runner) rest(ctx context.Context, d time.Duration) {
+	r.mu.Lock()
+	changed := r.changed
+	r.mu.Unlock()
+	wait(ctx, time.Now().Add(d), changed, nil)
+}
+
+func longer(rest time.Duration) time.Duration {
+	return min(max(2*rest, restFirst), restMax)
+}
+
+// wait returns at until (zero: never), or when a channel delivers.
+func wait(ctx context.Context, until time.Time, changed, bell <-chan struct{}) {
+	var alarm <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(time.Until(until))
+		defer t.Stop()
+		alarm = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-alarm:
+	case <-changed:
+	case <-bell:
+	}
+}
+
+func (r *runner) ring() {
+	select {
+	case r.bell <- struct{}{}:
+	default:
+	}
+}
+
+func (r *runner) count(n int) {
+	r.mu.Lock()
+	r.busy += n
+	r.mu.Unlock()
+}
+
+func (r *runner) snapshot() route.Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+func (r *runner) identity() string { return r.snapshot().Identity }
+
+// serves lists the lines this route takes from: its pool, and what is pinned
+// to the identity it has now.
+func (r *runner) serves() []string {
+	if id := r.identity(); id != "" {
+		return []string{pinned(id), r.pool}
+	}
+	return []string{r.pool}
+}
+
+// publish takes over a new status and tells everybody who waits for one.
+func (r *runner) publish(s route.Status) {
+	r.mu.Lock()
+	before := r.status
+	s.Route = r.name
+	if s.Since.IsZero() {
+		s.Since = time.Now()
+	}
+	r.status = s
+	if before.Identity != s.Identity {
+		r.trust = trust{} // another SIM starts with a clean sheet
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.mu.Unlock()
+	if before.State != s.State || before.Code != s.Code || before.Identity != s.Identity {
+		r.q.tell(Event{Kind: KindRoute, Route: s.Route, Identity: s.Identity, Code: s.Code, Detail: string(s.State)})
+	}
+	r.q.signal()
+}
+
+// alter changes what a person or the queue decides about the route.
+func (r *runner) alter(fn func()) {
+	r.mu.Lock()
+	fn()
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.mu.Unlock()
+	r.q.signal()
+}
+
+// trust keeps account of whether refusals blame numbers or the SIM. Networks
+// say "unknown subscriber" for both: three different recipients refused in a
+// row mean the SIM (field-notes §1.11).
+type trust struct {
+	doubts  map[uint32]bool // recipients refused in a row, by hash
+	carried time.Time       // when it last carried a message
+	probe   time.Time       // while refused: when one message may try
+}
+
+func (t *trust) carriedOne(now time.Time) {
+	t.doubts, t.carried, t.probe = nil, now, time.Time{}
+}
+
+func (t *trust) doubted(recipient uint32, now time.Time) (refused bool) {
+	if t.doubts == nil {
+		t.doubts = map[uint32]bool{}
+	}
+	t.doubts[recipient] = true
+	if len(t.doubts) >= doubtLimit {
+		t.probe = now.Add(probeEvery)
+	}
+	return t.refused()
+}
+
+func (t *trust) refused() bool { return !t.probe.IsZero() }
+
+// mayTake lets everybody take while the SIM is trusted, and one lane now and
+// then while it is not. next is when to ask again.
+func (t *trust) mayTake(now time.Time, lane int) (next time.Time, ok bool) {
+	if !t.refused() {
+		return time.Time{}, true
+	}
+	if lane > 0 || now.Before(t.probe) {
+		return t.probe, false
+	}
+	t.probe = now.Add(probeEvery)
+	return t.probe, true
+}
+
+// sink is what a route tells its queue.
+type sink struct{ r *runner }
+
+func (s *sink) Changed(st route.Status) { s.r.publish(st) }
+
+func (s *sink) Progress(ctx context.Context, id string, attempt int, p route.Part) error {
+	n, err := ParseID(id)
+	if err != nil {
+		return err
+	}
+	return s.r.q.progress(ctx, s.r, n, attempt, p)
+}
+
+func (s *sink) Reported(ctx context.Context, rep route.Report) error {
+	if rep.Route == "" {
+		rep.Route = s.r.name
+	}
+	return s.r.q.reported(ctx, rep)
+}
+
+func (s *sink) Received(ctx context.Context, in route.Inbound) error {
+	if in.Route == "" {
+		in.Route = s.r.name
+	}
+	return s.r.q.received(ctx, in)
+}
+
+var errStale = errors.New("queue: this attempt is over; its message has moved on")

@@ -1,0 +1,343 @@
+package queue
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tillpost/queue/route"
+	"tillpost/queue/store"
+)
+
+// Get returns one message. Error: ErrNotFound.
+func (q *Queue) Get(id ID) (m *Message, err error) {
+	err = q.db.View(func(tx *store.Tx) (err error) {
+		m, err = messages.Get(tx, id.key())
+		return err
+	})
+	if err == nil && m == nil {
+		err = ErrNotFound
+	}
+	return m, err
+}
+
+// Story returns the events of a message, oldest first.
+func (q *Queue) Story(m *Message) ([]Event, error) {
+	story := make([]Event, 0, len(m.Events))
+	err := q.db.View(func(tx *store.Tx) error {
+		for _, seq := range m.Events {
+			e, err := events.Get(tx, seqKey(seq))
+			if err != nil {
+				return err
+			}
+			if e != nil {
+				story = append(story, *e)
+			}
+		}
+		return nil
+	})
+	return story, err
+}
+
+// Filter of a list; the zero value of a field does not filter.
+type Filter struct {
+	State  State
+	To     string // any spelling
+	Ref    string
+	Till   string
+	Since  time.Time // created not before
+	Before ID        // cursor: only older ones
+	Limit  int       // 1 to 1000; default 100
+}
+
+const (
+	maxList = 1000
+	// A list looks at so many messages in one read transaction, and at so many
+	// in all; then it answers what it has, with the cursor to go on.
+	listChunk = 2000
+	listLook  = 50_000
+)
+
+// List returns messages, newest first, and the cursor for the next page: zero
+// at the end. A page may be short, even empty, while there is a cursor.
+func (q *Queue) List(f Filter) (items []*Message, next ID, err error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	f.Limit = min(f.Limit, maxList)
+	cursor := f.Before
+	for looked := 0; looked < listLook && len(items) < f.Limit; looked += listChunk {
+		more := false
+		err := q.db.View(func(tx *store.Tx) error {
+			n := 0
+			for m, err := range q.newest(tx, &f, cursor) {
+				if err != nil {
+					return err
+				}
+				if n++; n > listChunk || len(items) == f.Limit {
+					more = true
+					return nil
+				}
+				cursor = m.ID
+				if !f.Since.IsZero() && m.Created.Before(f.Since) {
+					return nil // ids count up, so the rest is older still
+				}
+				if f.matches(m) {
+					items = append(items, m)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		if !more {
+			return items, 0, nil
+		}
+	}
+	return items, cursor, nil
+}
+
+func (f *Filter) matches(m *Message) bool {
+	return (f.State == "" || m.State == f.State) &&
+		(f.Till == "" || m.Till == f.Till) &&
+		(f.Ref == "" || m.Ref == f.Ref) &&
+		(f.To == "" || sameNumber(m.To, f.To))
+}
+
+func (q *Queue) newest(tx *store.Tx, f *Filter, before ID) func(func(*Message, error) bool) {
+	if f.Ref == "" {
+		var from []byte
+		if before != 0 {
+			from = before.key()
+		}
+		return messages.ScanBack(tx, from)
+	}
+	return func(yield func(*Message, error) bool) {
+		prefix := store.Str(f.Ref)
+		end := store.End(prefix)
+		if before != 0 {
+			end = store.Join(prefix, before.key())
+		}
+		for key, id := range byTillRef.KeysBack(tx, end) {
+			if !bytes.HasPrefix(key, prefix) {
+				return
+			}
+			m, err := messages.Get(tx, id)
+			if m == nil && err == nil {
+				continue
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Explain says why a message waits and until when, as it is this second: for
+// one that is next in line that depends on the health of the routes.
+func (q *Queue) Explain(m *Message) (Reason, time.Time) {
+	switch {
+	case m.State == Queued && !m.Due.After(time.Now()):
+		return q.explainLine(m), m.Until()
+	case m.State == Unknown && !m.Wake.IsZero() && !m.Wake.After(time.Now()) && q.silent(m):
+		return because("unsure_silent"), m.Expires
+	}
+	return m.Why, m.Until()
+}
+
+func (q *Queue) explainLine(m *Message) Reason {
+	line := m.lane()
+	var worst string
+	for _, info := range q.Routes() {
+		if !slices.Contains(info.serves(), line) {
+			continue
+		}
+		code, ready := info.code()
+		if ready {
+			return because("in_line")
+		}
+		worst = code
+	}
+	switch {
+	case worst != "":
+		return because(worst)
+	case m.Pin != "":
+		return because("wait_identity")
+	default:
+		return because("no_route")
+	}
+}
+
+// RouteInfo is a route as people see it: its own status, and what the queue
+// and persons have decided about it.
+type RouteInfo struct {
+	route.Status
+	Pool   string `json:"pool"`
+	Paused bool   `json:"paused"`
+	Busy   int    `json:"busy"` // lanes with a message in hand
+}
+
+func (i *RouteInfo) serves() []string { return []string{i.Pool, pinned(i.Identity)} }
+
+// code is the key of the plain text for this route, and whether it can send.
+func (i *RouteInfo) code() (string, bool) {
+	switch {
+	case i.Paused:
+		return "paused", false
+	case i.State == route.Ready:
+		return cmpOr(i.Code, "ok"), true
+	case i.Code != "":
+		return i.Code, false
+	case i.State == route.Starting:
+		return "starting", false
+	}
+	return "stopped", false
+}
+
+// Words says in plain words how the route is, with the lamp it deserves.
+func (i *RouteInfo) Words(lang string) (text, lamp string) {
+	code, _ := i.code()
+	return Words(code, lang, nil), Lamp(code)
+}
+
+// Routes lists all routes by name.
+func (q *Queue) Routes() []RouteInfo {
+	q.mu.Lock()
+	runners := slices.Clone(q.runners)
+	q.mu.Unlock()
+	list := make([]RouteInfo, 0, len(runners))
+	for _, r := range runners {
+		r.mu.Lock()
+		info := RouteInfo{Status: r.status, Pool: r.pool, Paused: r.paused, Busy: r.busy}
+		if r.trust.refused() && info.State == route.Ready {
+			info.State, info.Code = route.Hand, "sim_refused"
+		}
+		r.mu.Unlock()
+		list = append(list, info)
+	}
+	slices.SortFunc(list, func(a, b RouteInfo) int { return strings.Compare(a.Route, b.Route) })
+	return list
+}
+
+// Route returns a route by name, for its add-on interfaces.
+func (q *Queue) Route(name string) (route.Route, bool) {
+	r, ok := q.runner(name)
+	if !ok {
+		return nil, false
+	}
+	return r.r, true
+}
+
+// Counts of what is alive.
+type Counts struct {
+	Scheduled int64 `json:"scheduled"`
+	Queued    int64 `json:"queued"`
+	Held      int64 `json:"held"`
+	Sending   int64 `json:"sending"`
+	Unknown   int64 `json:"unknown"`
+	Awaiting  int64 `json:"awaiting"` // sent, and a report may still come
+}
+
+// Counts reads the counters; it costs nothing.
+func (q *Queue) Counts() Counts {
+	return Counts{
+		Scheduled: q.slots[slotScheduled].Load(), Queued: q.slots[slotQueued].Load(), Held: q.slots[slotHeld].Load(),
+		Sending: q.slots[slotSending].Load(), Unknown: q.slots[slotUnknown].Load(), Awaiting: q.slots[slotAwaiting].Load(),
+	}
+}
+
+// Oldest returns the message that has been due longest and is still queued:
+// nil when the line is empty.
+func (q *Queue) Oldest() (m *Message, err error) {
+	err = q.db.View(func(tx *store.Tx) error {
+		var line []byte
+		var best time.Time
+		var bestID []byte
+		for { // one seek per line and rank
+			var key, id []byte
+			for k, v := range byDue.Keys(tx, line) {
+				key, id = bytes.Clone(k), bytes.Clone(v)
+				break
+			}
+			if key == nil {
+				break
+			}
+			prefix := key[:bytes.IndexByte(key, 0)+2]
+			if due, _, _ := dueOf(key, prefix); bestID == nil || due.Before(best) {
+				best, bestID = due, id
+			}
+			if line = store.End(prefix); line == nil {
+				break
+			}
+		}
+		if bestID == nil {
+			return nil
+		}
+		m, err = messages.Get(tx, bestID)
+		return err
+	})
+	return m, err
+}
+
+// Gone: the events asked for are no longer kept.
+type Gone struct{ First uint64 }
+
+func (g *Gone) Error() string {
+	return fmt.Sprintf("events before number %d are no longer kept; go on from there", g.First)
+}
+
+// Events returns what happened after event number n, oldest first, at most
+// limit of them (default and maximum 1000). Error: *Gone.
+func (q *Queue) Events(n uint64, limit int) (list []Event, err error) {
+	if limit <= 0 || limit > maxList {
+		limit = maxList
+	}
+	err = q.db.View(func(tx *store.Tx) error {
+		for e, err := range events.Scan(tx, seqKey(n+1)) {
+			if err != nil {
+				return err
+			}
+			if len(list) == 0 && e.Seq != n+1 {
+				return &Gone{First: e.Seq}
+			}
+			list = append(list, *e)
+			if len(list) == limit {
+				return nil
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// LastEvent is the number of the newest event.
+func (q *Queue) LastEvent() uint64 { return q.lastEvent.Load() }
+
+// Inbox returns what came in, newest first, before a number (0: from the end),
+// and the number to go on with: 0 at the end.
+func (q *Queue) Inbox(before uint64, limit int) (list []Inbound, next uint64, err error) {
+	if limit <= 0 || limit > maxList {
+		limit = maxList
+	}
+	var from []byte
+	if before != 0 {
+		from = seqKey(before)
+	}
+	err = q.db.View(func(tx *store.Tx) error {
+		for in, err := range inbox.ScanBack(tx, from) {
+			if err != nil {
+				return err
+			}
+			if len(list) == limit {
+				next = list[limit-1].Seq
+				return nil
+			}
+			list = append(list, *in)
+		}
+		return nil
+	})
+	return list, next, err
+}

@@ -1,0 +1,199 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"tillpost/queue/route"
+	"tillpost/queue/store"
+)
+
+const (
+	// patience: a message due for longer than this may be taken before its
+	// betters, once in oldestEvery takes of a lane, so that nothing starves.
+	patience    = time.Hour
+	oldestEvery = 10
+
+	// maxSkip bounds how many messages to busy recipients one take passes over.
+	maxSkip = 4096
+
+	// refRest: a concatenation reference is not used again for a recipient
+	// within this time; 8 bits then allow 256 long messages in it.
+	refRest = time.Hour
+)
+
+// flight is a message in the hands of a lane.
+type flight struct {
+	cancel context.CancelFunc
+	landed chan struct{} // closed when it is settled
+	asked  string        // who asked to cancel it; guarded by Queue.mu
+}
+
+// take finds the next message for r and commits the attempt. Without one it
+// returns nil and when to look again (zero: when the bell rings). It looks in
+// a read transaction first, because a write transaction costs even when empty.
+func (q *Queue) take(ctx context.Context, r *runner, oldest bool, f *flight) (m *Message, next time.Time, err error) {
+	now, lines := time.Now(), r.serves()
+	found := false
+	err = q.db.View(func(tx *store.Tx) error {
+		_, found, next = q.pick(tx, lines, now, oldest)
+		return nil
+	})
+	if err != nil || !found {
+		return nil, next, err
+	}
+	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
+		m = nil
+		id, found, again := q.pick(tx, lines, now, oldest)
+		next = again
+		if !found {
+			return nil
+		}
+		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
+		if err != nil {
+			return err
+		}
+		q.occupy(tx, m.To)
+		tx.OnCommit(func() {
+			q.mu.Lock()
+			q.flights[id] = f
+			q.mu.Unlock()
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, next, err
+	}
+	return m, next, nil
+}
+
+// pick reads the order of the queue: urgent first, then class, then priority,
+// due time, id. A message whose recipient has another in flight is passed
+// over. With oldest, the one that has been due longest comes first, if that
+// is long enough. next is when something becomes due that is not yet.
+func (q *Queue) pick(tx *store.Tx, lines []string, now time.Time, oldest bool) (id ID, found bool, next time.Time) {
+	var bestDue time.Time
+	for rank := range ranks {
+		for _, line := range lines {
+			prefix := laneKey(line, rank)
+			skips := 0
+			for key := range byDue.Keys(tx, prefix) {
+				if !bytes.HasPrefix(key, prefix) {
+					break
+				}
+				due, candidate, recipient := dueOf(key, prefix)
+				if due.After(now) {
+					if next.IsZero() || due.Before(next) {
+						next = due
+					}
+					break
+				}
+				if q.occupied(recipient) {
+					if skips++; skips > maxSkip {
+						break
+					}
+					continue
+				}
+				if !found || due.Before(bestDue) {
+					id, bestDue, found = candidate, due, true
+				}
+				break
+			}
+		}
+		if found && !oldest {
+			return id, true, next
+		}
+	}
+	if found && now.Sub(bestDue) < patience {
+		return q.pick(tx, lines, now, false)
+	}
+	return id, found, next
+}
+
+// begin records the attempt, before the route sees the message.
+func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
+	if err := m.move(onTake); err != nil {
+		return err
+	}
+	identity := r.identity()
+	m.Attempt++
+	m.Route, m.Identity, m.Took, m.Wake = r.name, identity, time.Now(), time.Time{}
+	m.Why = because("sending")
+	if len(m.Segments) > 1 && !m.out() {
+		ref, err := q.nextRef(tx, m.To, m.RefBits)
+		if err != nil {
+			return err
+		}
+		m.ConcatRef = ref
+	}
+	return q.note(tx, m, Event{Kind: KindTaken, Route: r.name, Identity: identity})
+}
+
+// nextRef chooses the concatenation reference of a long message. It counts up
+// per recipient from a random start, so that a phone never joins parts of two
+// messages, across restarts too. Within refRest an 8-bit reference repeats only
+// after 256 long messages to one number.
+func (q *Queue) nextRef(tx *store.Tx, to string, bits int) (int, error) {
+	c, err := concats.Get(tx, store.Str(to))
+	if err != nil {
+		return 0, err
+	}
+	if c == nil {
+		c = &concat{To: to, Last: int(rand.Uint32())}
+	}
+	c.Last = (c.Last + 1) & (1<<bits - 1)
+	c.At = time.Now()
+	return c.Last, concats.Put(tx, c)
+}
+
+// outbound is what the route is given for this attempt.
+func (m *Message) outbound() route.Outbound {
+	out := route.Outbound{
+		ID: m.ID.String(), Attempt: m.Attempt, To: m.To, From: m.From,
+		Segments: m.Segments, Alphabet: m.Alphabet, Shift: m.Shift, Locking: m.Locking,
+		Ref: m.ConcatRef, RefBits: m.RefBits,
+		Report: m.Report, Flash: m.Flash, Priority: m.Priority, Expires: m.Expires, Text: m.Text(),
+	}
+	for _, p := range m.Parts {
+		switch p.State {
+		case PartSent, PartDelivered, PartUndelivered:
+			out.Done = append(out.Done, route.Part{
+				N: p.N, Of: len(m.Parts), State: route.PartSent, Ref: p.Ref, Identity: p.Identity, At: p.At,
+			})
+		}
+	}
+	return out
+}
+
+// Two messages to one number are never in flight together. All lanes are in
+// this process, so the list of busy recipients is kept in memory.
+
+func (q *Queue) occupy(tx *store.Tx, to string) {
+	h := hashOf(to)
+	q.mu.Lock()
+	q.busy[h]++
+	q.mu.Unlock()
+	tx.OnRollback(func() { q.vacate(h) })
+}
+
+func (q *Queue) vacate(h uint32) (wake bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy[h]--; q.busy[h] <= 0 {
+		delete(q.busy, h)
+	}
+	wake, q.skipped = q.skipped, false
+	return wake
+}
+
+func (q *Queue) occupied(h uint32) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy[h] == 0 {
+		return false
+	}
+	q.skipped = true
+	return true
+}

@@ -28,11 +28,12 @@ var errLine = errors.New("not a command line")
 // body finds what follows the "AT" of a line; ok is false for a line without
 // one, which a modem ignores (V.250 §5.2).
 func body(line string) (string, bool) {
-	i := strings.Index(strings.ToUpper(line), "AT")
-	if i < 0 {
-		return "", false
+	for i := 1; i < len(line); i++ { // by octet: noise is not UTF-8
+		if line[i-1]|0x20 == 'a' && line[i]|0x20 == 't' {
+			return line[i+1:], true
+		}
 	}
-	return line[i+2:], true
+	return "", false
 }
 
 // parseLine cuts the body of a command line into its commands (V.250 §5.2.1,

@@ -230,6 +230,7 @@ func (m *Modem) insert(c *Card) (old *Card) {
 	old, m.card = m.card, c
 	if c != nil {
 		m.fit(c).open = false
+		m.smsc = c.SMSC
 	}
 	m.refresh()
 	if m.served {

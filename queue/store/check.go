@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // maxFaults bounds what Check reports.
@@ -24,8 +26,8 @@ func (db *DB) AddCheck(name string, fn func(*Tx) error) {
 }
 
 // Check reads everything and says what is wrong, or nil: the pages of the
-// file, every row (checksum, JSON, its key), every index (each entry has its
-// row, each row its entries) and what AddCheck added. Each table is read in a
+// file, the names of the tables, every row (checksum, JSON, its key), every index
+// (each entry has its row, each row its entries) and what AddCheck added. Each table is read in a
 // View of its own; commits go on meanwhile, and the file may grow.
 func (db *DB) Check() error {
 	var faults []error
@@ -40,6 +42,9 @@ func (db *DB) Check() error {
 
 	if err := db.View(func(tx *Tx) error { return tx.checkPages() }); err != nil {
 		return err // rows on damaged pages can only be guessed at
+	}
+	if err := db.View(func(tx *Tx) error { return tx.checkNames() }); err != nil {
+		report(err)
 	}
 	for _, t := range db.schema {
 		err := db.View(func(tx *Tx) error {
@@ -62,6 +67,19 @@ func (db *DB) Check() error {
 		faults = append(faults, fmt.Errorf("store: and %d more", more))
 	}
 	return errors.Join(faults...)
+}
+
+// checkNames finds tables that nobody asked for: where a name has rotted, Open
+// made a new table, an empty one.
+func (tx *Tx) checkNames() error {
+	var errs []error
+	err := tx.bolt.ForEach(func(name []byte, _ *bolt.Bucket) error {
+		if !tx.db.names[string(name)] {
+			errs = append(errs, &Damage{File: tx.db.opt.Path, What: fmt.Sprintf("nobody knows a table %q", name)})
+		}
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
 }
 
 func (t *Table[T]) check(tx *Tx, report func(error)) {

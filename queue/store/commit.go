@@ -220,7 +220,7 @@ func (c *call) run(tx *Tx) (err error, panicked bool) {
 	defer tx.end()
 	defer func() {
 		if v := recover(); v != nil {
-			err, panicked = &PanicError{Value: v, Stack: debug.Stack()}, true
+			err, panicked = panicError(tx.db.opt.Path, v), true
 		}
 	}()
 	return c.fn(tx), false
@@ -234,7 +234,7 @@ func (db *DB) commit(b *bolt.Tx) error {
 	}
 	id := b.ID()
 	begun := time.Now()
-	err := commitOrPanic(b)
+	err := db.write(b)
 	db.lastCommit.Store(int64(time.Since(begun)))
 	if err == nil {
 		db.commits.Add(1)
@@ -244,22 +244,29 @@ func (db *DB) commit(b *bolt.Tx) error {
 		return db.seal(err)
 	}
 	db.room.forget()
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if diskFull(err) {
 		return fmt.Errorf("%w: commit to %s: %w", ErrDiskLow, db.opt.Path, err)
 	}
 	return fmt.Errorf("store: commit to %s, nothing of it was kept: %w", db.opt.Path, err)
 }
 
-func commitOrPanic(b *bolt.Tx) (err error) {
+// write is b.Commit, whose panics leave b open.
+func (db *DB) write(b *bolt.Tx) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			err = panicError(db.opt.Path, v)
 			if rerr := b.Rollback(); rerr != nil {
 				err = errors.Join(err, rerr)
 			}
 		}
 	}()
 	return b.Commit()
+}
+
+// diskFull: no space, no quota, or the largest file that the file system can
+// hold (4 GB on FAT).
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // holds says whether a new reader would see transaction id, although its

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 var (
@@ -59,4 +60,14 @@ func (p *PanicError) Error() string {
 func (p *PanicError) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
+}
+
+// panicError makes an error of what was recovered. Where the mapped file could
+// not be read (cut off under us, a card that fails) it is damage.
+func panicError(path string, v any) error {
+	p := &PanicError{Value: v, Stack: debug.Stack()}
+	if _, ok := v.(interface{ Addr() uintptr }); ok {
+		return &Damage{File: path, What: "a page could not be read", Err: p}
+	}
+	return p
 }

@@ -2,10 +2,7 @@ package store
 
 import (
 	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -15,46 +12,40 @@ import (
 // its day, never through today's tables and types, which will have changed.
 type step struct {
 	what string
-	do   func(*bolt.Tx) error
+	do   func(*bolt.Tx, *meta) error
 }
 
 // migrations is the history of the layout: the version of a file is the
 // number of steps it has taken. Append; never change what was released.
 var migrations = []step{
-	{"give the box a name and a birthday", nameBox},
+	{"give the box a name and a birthday", func(_ *bolt.Tx, m *meta) error {
+		m.Box, m.Created = rand.Text(), time.Now().UTC().Truncate(time.Second)
+		return nil
+	}},
 }
 
-// The meta bucket holds what is true of the file as a whole.
+// meta is what is true of the file as a whole: the row keyMeta of the bucket
+// of the same name, which is older than all tables.
+type meta struct {
+	Version int       `json:"version"`
+	Box     string    `json:"box"`
+	Created time.Time `json:"created"`
+}
+
 var (
 	metaBucket = []byte("meta")
-	keyVersion = []byte("version") // U64
-	keyBox     = []byte("box")     // hex
-	keyCreated = []byte("created") // RFC 3339
+	keyMeta    = []byte("meta")
 )
-
-type meta struct {
-	Version int
-	Box     string
-	Created time.Time
-}
-
-func nameBox(tx *bolt.Tx) error {
-	b := tx.Bucket(metaBucket)
-	id := make([]byte, 16)
-	rand.Read(id) // never fails
-	if err := b.Put(keyBox, []byte(hex.EncodeToString(id))); err != nil {
-		return err
-	}
-	return b.Put(keyCreated, []byte(time.Now().UTC().Format(time.RFC3339)))
-}
 
 // migrate takes the steps that the file has not taken, each in one
 // transaction with its number.
 func (db *DB) migrate(steps []step, fresh bool) error {
-	version, err := db.version()
-	if err != nil {
-		return err
+	if !fresh {
+		if err := db.readMeta(); err != nil {
+			return err
+		}
 	}
+	version := db.meta.Version
 	if version > len(steps) {
 		return fmt.Errorf("%w: %s has layout %d, this program knows %d; install the newer version again, or put a backup back that this version made",
 			ErrFuture, db.opt.Path, version, len(steps))
@@ -66,51 +57,46 @@ func (db *DB) migrate(steps []step, fresh bool) error {
 		}
 		db.log.Info("the layout of the store is brought up to date", "from", version, "to", len(steps), "copy", aside)
 	}
-	for n := version; n < len(steps); n++ {
-		err := db.bolt.Update(func(tx *bolt.Tx) error {
-			b, err := tx.CreateBucketIfNotExists(metaBucket)
-			if err != nil {
-				return err
-			}
-			if err := steps[n].do(tx); err != nil {
-				return err
-			}
-			return b.Put(keyVersion, U64(uint64(n+1)))
-		})
+	for _, s := range steps[version:] {
+		err := db.bolt.Update(func(tx *bolt.Tx) error { return db.take(tx, s) })
 		if err != nil {
-			return fmt.Errorf("store: update of %s to layout %d (%s): %w", db.opt.Path, n+1, steps[n].what, err)
+			return fmt.Errorf("store: update of %s to layout %d (%s): %w", db.opt.Path, db.meta.Version+1, s.what, err)
 		}
 	}
-	return db.readMeta()
+	return nil
 }
 
-// version is 0 for a file that has none.
-func (db *DB) version() (v int, err error) {
-	err = db.bolt.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(metaBucket)
-		if b == nil || b.Get(keyVersion) == nil {
-			return nil
-		}
-		k := ReadKey(b.Get(keyVersion))
-		v = int(min(k.U64(), 1<<30))
-		if k.Err() != nil {
-			return &Damage{File: db.opt.Path, What: "its version cannot be read"}
-		}
-		return nil
-	})
-	return v, err
+func (db *DB) take(tx *bolt.Tx, s step) error {
+	next := db.meta
+	next.Version++
+	if err := s.do(tx, &next); err != nil {
+		return err
+	}
+	raw, err := encode(next)
+	if err != nil {
+		return err
+	}
+	b, err := tx.CreateBucketIfNotExists(metaBucket)
+	if err != nil {
+		return err
+	}
+	if err := b.Put(keyMeta, raw); err != nil {
+		return err
+	}
+	tx.OnCommit(func() { db.meta = next })
+	return nil
 }
 
+// readMeta reads the meta row. Every store has one since before it got its
+// name: a file without it has lost more than that.
 func (db *DB) readMeta() error {
-	return db.bolt.View(func(tx *bolt.Tx) (err error) {
+	return db.bolt.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(metaBucket)
 		if b == nil {
-			return errors.New("store: no steps, no meta")
+			return &Damage{File: db.opt.Path, What: "its meta row is gone"}
 		}
-		db.meta.Box = string(b.Get(keyBox))
-		db.meta.Created, err = time.Parse(time.RFC3339, string(b.Get(keyCreated)))
-		if err != nil {
-			return &Damage{File: db.opt.Path, What: "its birthday cannot be read", Err: err}
+		if err := decode(b.Get(keyMeta), &db.meta); err != nil {
+			return &Damage{File: db.opt.Path, What: "its meta row", Err: err}
 		}
 		return nil
 	})
@@ -228,49 +214,4 @@ func (t *Table[T]) fillSome(tx *Tx, ix *Index[T]) (more bool, err error) {
 		}
 	}
 	return false, meta.Delete(ix.marker())
-}
-
-// copyTo writes a copy of the store to a file, whole or not at all.
-func (db *DB) copyTo(path string) error {
-	part := path + ".part"
-	err := db.bolt.View(func(tx *bolt.Tx) error { return tx.CopyFile(part, 0o600) })
-	if err == nil {
-		err = syncFile(part)
-	}
-	if err == nil {
-		err = Verify(part) // a copy that nobody has read is a hope
-	}
-	if err == nil {
-		err = rename(part, path)
-	}
-	if err != nil {
-		if rerr := os.Remove(part); rerr != nil && !errors.Is(rerr, os.ErrNotExist) {
-			err = errors.Join(err, rerr)
-		}
-		return err
-	}
-	return nil
-}
-
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
-// BackupFile writes a consistent copy of the store to a local file, whole or
-// not at all, and reads it back. Commits go on meanwhile; the file may grow by
-// what they write. Send the copy from there: a slow reader must not keep a
-// transaction open.
-func (db *DB) BackupFile(path string) error {
-	if !db.enter() {
-		return ErrClosed
-	}
-	defer db.leave()
-	if err := db.copyTo(path); err != nil {
-		return fmt.Errorf("store: backup to %s: %w", path, err)
-	}
-	return nil
 }

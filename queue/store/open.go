@@ -28,12 +28,14 @@ func open(opt Options, steps []step, schema []Schema) (_ *DB, err error) {
 	if opt.Path == "" {
 		return nil, errors.New("store: Options.Path is empty")
 	}
-	names := make(map[string]bool)
+	names := map[string]bool{string(metaBucket): true}
 	for _, s := range schema {
-		if names[s.title()] {
-			return nil, fmt.Errorf("store: table %s was given to Open twice", s.title())
+		for _, name := range s.names() {
+			if names[name] {
+				return nil, fmt.Errorf("store: the name %s was given to Open twice", name)
+			}
+			names[name] = true
 		}
-		names[s.title()] = true
 	}
 	if opt.Timeout <= 0 {
 		opt.Timeout = defaultTimeout
@@ -48,6 +50,7 @@ func open(opt Options, steps []step, schema []Schema) (_ *DB, err error) {
 		opt:       opt,
 		log:       opt.Log,
 		schema:    schema,
+		names:     names,
 		wake:      make(chan struct{}, 1),
 		committed: make(chan struct{}),
 		idle:      make(chan struct{}),
@@ -191,11 +194,12 @@ const initialMap = 1 << (29 + 4*(^uint(0)>>63))
 func openBolt(f *os.File, opt Options) (b *bolt.DB, err error) {
 	err = sound(opt.Path, func() error {
 		b, err = bolt.Open(f.Name(), 0o600, &bolt.Options{
-			OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+			OpenFile:        only(f),
 			Timeout:         opt.Timeout,
 			PageSize:        pageSize,
 			InitialMmapSize: initialMap,
 			NoSync:          opt.NoSync,
+			NoGrowSync:      opt.NoSync,
 			NoFreelistSync:  true, // else each commit after a drained backlog writes the whole list
 			FreelistType:    bolt.FreelistMapType,
 		})
@@ -207,13 +211,28 @@ func openBolt(f *os.File, opt Options) (b *bolt.DB, err error) {
 	return b, err
 }
 
+// only is an os.OpenFile that knows one file, which is open.
+func only(f *os.File) func(string, int, os.FileMode) (*os.File, error) {
+	return func(name string, _ int, _ os.FileMode) (*os.File, error) {
+		if f == nil || name != f.Name() {
+			return nil, fmt.Errorf("store: bbolt wants to open %s", name)
+		}
+		given := f
+		f = nil
+		return given, nil
+	}
+}
+
 // sound runs fn and makes damage of a panic of bbolt, or of a fault in the
 // mapped file.
 func sound(path string, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if v := recover(); v != nil {
-			err = &Damage{File: path, What: fmt.Sprint(v)}
+			err = panicError(path, v)
+			if !errors.Is(err, ErrDamaged) {
+				err = &Damage{File: path, What: fmt.Sprint(v)}
+			}
 		}
 	}()
 	return fn()

@@ -63,6 +63,7 @@ type DB struct {
 	file   *os.File // locked; bbolt reads, writes and closes it
 	bolt   *bolt.DB
 	schema []Schema
+	names  map[string]bool // of every bucket that is known
 	meta   meta
 	doubt  string
 	room   room
@@ -141,7 +142,8 @@ func (db *DB) leave() {
 	}
 }
 
-// Box is the random name that this store got when it was made.
+// Box is the random name that this store got when it was made (26 letters and
+// digits).
 func (db *DB) Box() string { return db.meta.Box }
 
 // Created is when the store was made, by the box's clock of that time.

@@ -121,7 +121,7 @@ func TestRowsSurviveClosing(t *testing.T) {
 	must(t, db.Close())
 
 	db, tab = openThings(t, Options{Path: path})
-	if db.Box() != box || len(box) != 32 || !db.Created().Equal(created) || created.IsZero() {
+	if db.Box() != box || len(box) != 26 || !db.Created().Equal(created) || created.IsZero() {
 		t.Errorf("box %q of %v is now %q of %v", box, created, db.Box(), db.Created())
 	}
 	must(t, db.View(func(tx *Tx) error {

@@ -15,7 +15,7 @@ import (
 
 // Schema is a table that Open is to know. Only Table implements it.
 type Schema interface {
-	title() string
+	names() []string // of the table, then of its indexes
 	missing(b *bolt.Tx) bool
 	create(b *bolt.Tx) error
 	fill(db *DB) error
@@ -53,7 +53,13 @@ func (t *Table[T]) Rising() *Table[T] {
 	return t
 }
 
-func (t *Table[T]) title() string { return string(t.name) }
+func (t *Table[T]) names() []string {
+	all := []string{string(t.name)}
+	for _, ix := range t.indexes {
+		all = append(all, string(ix.bucket))
+	}
+	return all
+}
 
 // Get returns the row with this key, or nil if there is none.
 func (t *Table[T]) Get(tx *Tx, key []byte) (*T, error) {

@@ -1,6 +1,10 @@
 package text
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/warthog618/sms/encoding/gsm7/charset"
+)
 
 // The two alphabets of a plan, as Plan.Alphabet and route.Outbound spell them.
 const (
@@ -154,14 +158,43 @@ func (a *alphabet) holds(r rune) bool {
 	return ok
 }
 
-// readable returns the alphabet of two language identifiers for reading; the
-// default table for a language we do not know.
+// readable returns the alphabet of two language identifiers for reading: ours,
+// or one of the ten of India and Pakistan, which a visitor's phone may use and
+// we never write. A language we do not know reads as the default alphabet. It
+// has no codes.
 func readable(shift, locking int) *alphabet {
-	if writable(shift, 0) == nil {
-		shift = 0
+	if a := writable(shift, locking); a != nil {
+		return a
 	}
-	if writable(0, locking) == nil {
-		locking = 0
+	a := *writable(0, 0)
+	a.codes = nil
+	if own := writable(0, locking); own != nil {
+		a.basic = own.basic
+	} else if locking > Portuguese && locking < charset.End {
+		a.basic = runesOf(charset.NewDecoder(locking))
+		if locking == charset.Hindi {
+			// The library has the Bengali signs here.
+			a.basic[0], a.basic[1], a.basic[2] = '\u0901', '\u0902', '\u0903'
+		}
 	}
-	return writable(shift, locking)
+	if own := writable(shift, 0); own != nil {
+		a.shift = own.shift
+	} else if shift > Portuguese && shift < charset.End {
+		a.shift = runesOf(charset.NewExtDecoder(shift))
+	}
+	for code := range a.basic {
+		if a.basic[code] == 0 {
+			a.basic[code] = ' ' // reserved; never reached for the escape
+		}
+	}
+	return &a
+}
+
+// runesOf reads a table of the library. Those of languages 4 to 13 are
+// constants in it: no lazy initialisation, no race.
+func runesOf(d charset.Decoder) (runes [128]rune) {
+	for code, r := range d {
+		runes[code] = r
+	}
+	return runes
 }

@@ -225,11 +225,13 @@ func (c *country) national(s, digits string) (Number, error) {
 		}
 		why = w
 	}
-	// Without the trunk prefix: there is none, or a spreadsheet took it for a
-	// number's leading zero. Then only a known range counts.
-	if r, w := c.find(digits); w == "" && (len(c.trunk) == 0 || r.kind != Unknown && r.prefix != "") {
+	// Without the trunk prefix: the country has none, or a spreadsheet took the
+	// leading zero of a mobile number; premium numbers have none in Ireland.
+	r, w := c.find(digits)
+	if w == "" && (len(c.trunk) == 0 || r.kind == Mobile || r.kind == Premium) {
 		return c.number(digits, r), nil
-	} else if why == "" {
+	}
+	if why == "" {
 		why = w
 	}
 	// With the own country code but without the plus.

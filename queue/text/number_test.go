@@ -2,38 +2,146 @@ package text
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 )
 
+// TestParseNumber: number_cases.csv. The national spellings in it were written
+// by software that knows every plan, not by this package.
 func TestParseNumber(t *testing.T) {
-	for _, c := range []struct{ in, country, want, iso string }{
-		{"06-12345678", "NL", "+31612345678", "NL"},
-		{"070-123 45 67", "SE", "+46701234567", "SE"},
-		{"0031 6 12345678", "SE", "+31612345678", "NL"},
-		{"+46 (0)70-123 45 67", "NL", "+46701234567", "SE"},
-		{"+31 06 12345678", "NL", "+31612345678", "NL"},
-		{"612345678", "nl", "+31612345678", "NL"},
-		{"31612345678", "NL", "+31612345678", "NL"},
-		{"8080", "NL", "8080", "NL"},
-	} {
-		n, err := ParseNumber(c.in, c.country)
-		if err != nil || n.String() != c.want || n.Country() != c.iso {
-			t.Errorf("%q in %s is %q in %q, %v; want %s in %s", c.in, c.country, n, n.Country(), err, c.want, c.iso)
+	seen := make(map[string]bool)
+	for _, row := range rows(t, "testdata/number_cases.csv") {
+		t.Run(row["country"]+"/"+row["input"], func(t *testing.T) {
+			n, err := ParseNumber(row["input"], row["country"])
+			if row["code"] == "" {
+				seen[row["iso"]+row["kind"]] = true
+				if err != nil || n.String() != row["want"] || n.Country() != row["iso"] || string(n.Kind()) != row["kind"] {
+					t.Errorf("%q: %q, %q of %q, %v; want %q, %q of %q", row["input"], n, n.Kind(), n.Country(), err, row["want"], row["kind"], row["iso"])
+				}
+				if again, err := ParseNumber(n.String(), row["country"]); err != nil || again != n {
+					t.Errorf("%q is read again as %q, %v", n, again, err)
+				}
+				return
+			}
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Code != row["code"] || e.Field != "to" || !n.IsZero() {
+				t.Fatalf("%q: %q, %v; want %s", row["input"], n, err, row["code"])
+			}
+			if !strings.Contains(e.Detail, ":") {
+				t.Errorf("%q names no remedy", e.Detail)
+			}
+		})
+	}
+	for _, iso := range Countries() {
+		if !seen[iso+"mobile"] && !seen[iso+"any"] {
+			t.Errorf("no mobile number of %s among the cases", iso)
 		}
 	}
 }
 
-func TestParseNumberRefuses(t *testing.T) {
-	for _, c := range []struct{ in, country, code string }{
-		{"", "NL", CodeNumberEmpty},
-		{"061234567", "NL", CodeNumberInvalid},
-		{"hello", "NL", CodeNumberInvalid},
-		{"0612345678", "", CodeNumberInvalid},
-		{"0900-1234", "NL", CodeNumberPremium},
+func TestReadNumberKeepsPremium(t *testing.T) {
+	n, err := ReadNumber("0900-1234", "NL")
+	if err != nil || n.String() != "+319001234" || !n.Premium() || n.Kind() != Premium {
+		t.Errorf("%q, %q, %v", n, n.Kind(), err)
+	}
+	if n, err := ReadNumber("118000", "DE"); err != nil || !n.Short() || !n.Premium() {
+		t.Errorf("%q, %v", n, err)
+	}
+}
+
+func TestZeroNumberIsNone(t *testing.T) {
+	var n Number
+	if !n.IsZero() || n.String() != "" || n.Short() || n.Premium() || n.Country() != "" {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestNumberStaysOutOfLogs(t *testing.T) {
+	n, err := ParseNumber("0612345678", "NL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	slog.New(slog.NewTextHandler(&b, nil)).Info("sent", "to", n)
+	if strings.Contains(b.String(), "12345") || !strings.Contains(b.String(), "678") {
+		t.Errorf("logged as %s", b.String())
+	}
+}
+
+func TestAllowedIn(t *testing.T) {
+	for _, c := range []struct {
+		number, home string
+		allowed      []string
+		ok           bool
+	}{
+		{"+31612345678", "NL", Neighbours("NL"), true},
+		{"+32470123456", "NL", Neighbours("NL"), true},
+		{"+46701234567", "NL", Neighbours("NL"), false},
+		{"+46701234567", "NL", []string{"*"}, true},
+		{"+18761234567", "NL", []string{"NL", "US"}, false},
+		{"8080", "NL", Neighbours("NL"), true},
 	} {
-		n, err := ParseNumber(c.in, c.country)
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != c.code || e.Field != "to" || !n.IsZero() {
-			t.Errorf("%q in %s is %v, %v; want %s", c.in, c.country, n, err, c.code)
+		n, err := ParseNumber(c.number, c.home)
+		if err != nil {
+			t.Fatal(err)
 		}
+		err = n.AllowedIn(c.allowed)
+		if e, refused := errors.AsType[*Error](err); refused == c.ok || refused && (e.Code != CodeNumberCountry || !strings.Contains(e.Detail, "limits.countries")) {
+			t.Errorf("%s in %v: %v", n, c.allowed, err)
+		}
+	}
+}
+
+// TestPlans: the tables hold together.
+func TestPlans(t *testing.T) {
+	want := strings.Fields("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK NO CH GB")
+	slices.Sort(want)
+	if got := Countries(); !slices.Equal(got, want) {
+		t.Errorf("countries %v, want the European Union, NO, CH, GB: %v", got, want)
+	}
+	kinds := []Kind{Mobile, Landline, Any, Free, Shared, Premium, Other, Unknown}
+	known := slices.Collect(maps.Values(codes()))
+	for iso, c := range countries() {
+		if codes()[c.code] != iso {
+			t.Errorf("+%s is %s in codes.csv, %s in countries.csv", c.code, codes()[c.code], iso)
+		}
+		if _, ok := c.ranges[""]; !ok {
+			t.Errorf("%s has no line for the rest", iso)
+		}
+		for prefix, r := range c.ranges {
+			if r.min < 4 || r.max < r.min || len(c.code)+r.max > 15 || !slices.Contains(kinds, r.kind) || len(prefix) > 4 || len(prefix) >= r.min {
+				t.Errorf("%s %q: %+v", iso, prefix, r)
+			}
+		}
+		if hood := Neighbours(iso); hood[0] != iso {
+			t.Errorf("%s is not first in its own list: %v", iso, hood)
+		}
+		for _, near := range c.neighbours {
+			// The relation goes both ways where we know the other side.
+			if other, ok := countries()[near]; ok && !slices.Contains(other.neighbours, iso) && !oneWay[iso+near] {
+				t.Errorf("%s has %s as a neighbour, but not the reverse", iso, near)
+			}
+			if !slices.Contains(known, near) {
+				t.Errorf("%s: no calling code for its neighbour %s", iso, near)
+			}
+		}
+	}
+	for prefix, iso := range codes() {
+		if len(prefix) > 7 || len(iso) != 2 {
+			t.Errorf("codes.csv: %s,%s", prefix, iso)
+		}
+	}
+}
+
+// oneWay: across the sea, from the island only.
+var oneWay = map[string]bool{"GBFR": true, "GBBE": true, "GBNL": true}
+
+func TestNeighboursOfAnUnknownCountry(t *testing.T) {
+	if got := fmt.Sprint(Neighbours("is"), Neighbours("")); got != "[IS] []" {
+		t.Errorf("got %s", got)
 	}
 }

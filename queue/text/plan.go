@@ -42,25 +42,34 @@ type numberRange struct {
 // decides. why is empty, or says what is wrong with the number and what is
 // right.
 func (c *country) find(nsn string) (r numberRange, why string) {
-	for n := min(len(nsn), 4); n >= 0; n-- {
-		found, ok := c.ranges[nsn[:n]]
+	for n := min(len(nsn), 4); n > 0; n-- {
+		r, ok := c.ranges[nsn[:n]]
 		if !ok {
 			continue
 		}
-		// A range may hold a shorter plan inside a longer one (Dublin 1 5…
-		// inside premium 15…): the length then decides.
-		if len(nsn) >= found.min && len(nsn) <= found.max {
-			return found, ""
+		if r.holds(nsn) {
+			return r, ""
 		}
 		if why == "" {
-			why = c.wrongLength(found, len(nsn))
+			why = c.wrongLength(r, len(nsn))
 		}
-		if n > 0 && found.kind == Mobile {
-			break // what looks like a mobile number is none of another length
+		// A landline range may lie under a premium one and have other lengths
+		// (IE 1 5… and 15…). Nothing lies under a mobile range.
+		if r.kind == Mobile {
+			break
 		}
+	}
+	// The rest is for numbers that no range claims: plans grow.
+	if why == "" {
+		if r = c.ranges[""]; r.holds(nsn) {
+			return r, ""
+		}
+		why = c.wrongLength(r, len(nsn))
 	}
 	return numberRange{}, why
 }
+
+func (r numberRange) holds(nsn string) bool { return len(nsn) >= r.min && len(nsn) <= r.max }
 
 func (c *country) wrongLength(r numberRange, has int) string {
 	is := "too short"

@@ -110,6 +110,7 @@ type Conn struct {
 	cur    *exchange       // the command whose final result is outstanding
 	dirty  bool            // out of step: Resync first
 	heard  uint64          // lines read: Resync knows silence by it
+	echoes uint64
 	events []Event
 	lost   uint64
 	ready  chan struct{}
@@ -183,6 +184,14 @@ func (c *Conn) end(err error) {
 	close(c.done)
 	c.feed.close()
 	c.room.Broadcast()
+}
+
+// Echoes counts the commands that came back as echo. A modem that was told
+// ATE0 and echoes again has restarted.
+func (c *Conn) Echoes() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.echoes
 }
 
 // Command sends cmd, spelled whole ("AT+CSQ"), and returns the information

@@ -16,6 +16,8 @@ var (
 	ErrOutOfStep = errors.New("the line is out of step after a lost answer")
 	// ErrSilent: Resync found no modem that answers AT.
 	ErrSilent = errors.New("the modem does not answer AT")
+	// ErrRestarted: the modem restarted while the command was in flight.
+	ErrRestarted = errors.New("the modem restarted and has forgotten the command")
 	// ErrClosed: the port was closed, here or by the world (unplugged).
 	ErrClosed = errors.New("port closed")
 	// ErrCommand: what we were asked to send is not one printable AT line.

@@ -74,6 +74,7 @@ func (c *Conn) line(s string) {
 	}
 	x := c.cur
 	if x != nil && (s == x.cmd || s == x.pdu) {
+		c.echoes++
 		return // echo, matched by content: unsolicited lines may come before it
 	}
 	if c.takesPDU(s) {

@@ -69,6 +69,20 @@ func (c *Conn) Resync(ctx context.Context) error {
 	return fmt.Errorf("%w (%d times): %w", ErrSilent, probes, last)
 }
 
+// Blurt writes a command to a modem that does not answer and waits for nothing:
+// it may still listen. The line stays out of step.
+func (c *Conn) Blurt(cmd string) error {
+	if err := check(cmd); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.dirty = true
+	c.mu.Unlock()
+	c.port.SetWriteDeadline(time.Now().Add(c.cfg.Write)) // fails only on a closed port, as the write will
+	_, err := c.port.Write([]byte(cmd + "\r"))
+	return err
+}
+
 // probe sends AT and tells whether anything came in the quiet after its OK.
 func (c *Conn) probe(ctx context.Context) (heard bool, err error) {
 	if _, err := c.command(ctx, "AT", probeWait, true); err != nil {

@@ -93,6 +93,21 @@ func (c *Conn) giveUp(x *exchange, cause error) {
 	c.feed.push("ERROR\n")
 }
 
+// Restarted tells the conversation that the modem came up anew: the command in
+// flight ends with ErrRestarted, and no answer is owed any more.
+func (c *Conn) Restarted() {
+	c.mu.Lock()
+	x := c.cur
+	c.mu.Unlock()
+	if x != nil {
+		c.giveUp(x, ErrRestarted)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owed, c.header, c.quote = nil, nil, nil
+	c.dirty = true
+}
+
 // abandon notes that the answer of x may still come.
 func (c *Conn) abandon(x *exchange) {
 	c.dirty = true

@@ -1,0 +1,330 @@
+package modem
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tillpost/modem/at"
+	"tillpost/modem/sim"
+	"tillpost/queue/route"
+	"tillpost/queue/text"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a modem on a simulated one, the sink it tells, and the cable
+// between them, which can be pulled.
+type bench struct {
+	t     *testing.T
+	cell  *sim.Cell
+	peer  *sim.Modem
+	modem *Modem
+	sink  *sink
+	log   *strings.Builder // what the modem logged
+	trace *strings.Builder // what went over the line, '<' to the modem
+
+	mu    sync.Mutex
+	away  time.Time // the port is gone until then
+	opens int
+	stop  context.CancelFunc
+	ended chan error
+	serve sync.WaitGroup
+}
+
+type setUp struct {
+	cell   sim.CellConfig
+	peer   sim.Config
+	modem  Config
+	faults string
+	gone   time.Duration // the port appears only then
+}
+
+// plug builds the bench and starts Run. The test's end stops everything.
+func plug(t *testing.T, u setUp) *bench {
+	t.Helper()
+	script, err := sim.ParseFaults(strings.NewReader(u.faults))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, sink: newSink(), log: &strings.Builder{}, trace: &strings.Builder{}, ended: make(chan error, 1)}
+	b.away = time.Now().Add(u.gone)
+	u.peer.Faults = script
+	var traced sync.Mutex
+	u.peer.Trace = func(dir rune, data []byte) {
+		traced.Lock()
+		defer traced.Unlock()
+		if dir == '<' {
+			b.trace.WriteString(string(data))
+		}
+	}
+	b.cell = sim.NewCell(u.cell)
+	b.peer = sim.New(b.cell, u.peer)
+	cfg := u.modem
+	cfg.Name, cfg.Port = "counter", "/dev/simulated"
+	if cfg.Memory == nil {
+		cfg.Memory = &memory{}
+	}
+	cfg.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	b.modem = New(cfg)
+	b.modem.open, b.modem.present = b.open, b.present
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stop = cancel
+	go func() { b.ended <- b.modem.Run(ctx, b.sink) }()
+	t.Cleanup(b.end)
+	return b
+}
+
+// end stops Run and waits for all of it.
+func (b *bench) end() {
+	b.stop()
+	if err := <-b.ended; err != nil {
+		b.t.Errorf("Run returned %v", err)
+	}
+	b.serve.Wait()
+	if err := b.cell.Close(); err != nil {
+		b.t.Errorf("the cell: %v", err)
+	}
+	if b.t.Failed() {
+		b.t.Logf("log:\n%s", b.log)
+	}
+}
+
+func (b *bench) present(string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !time.Now().Before(b.away)
+}
+
+func (b *bench) open(Config) (at.Port, error) {
+	if !b.present("") {
+		return nil, &portError{"modem_gone", "port is not there", errors.New("gone")}
+	}
+	b.mu.Lock()
+	b.opens++
+	b.mu.Unlock()
+	ours, theirs := net.Pipe()
+	b.serve.Go(func() {
+		err := b.peer.Serve(context.Background(), theirs)
+		if u, ok := errors.AsType[*sim.Unplugged](err); ok {
+			b.mu.Lock()
+			b.away = time.Now().Add(u.Away)
+			b.mu.Unlock()
+		}
+		theirs.Close()
+	})
+	return ours, nil
+}
+
+// until waits for a status that fits, for at most ten minutes.
+func (b *bench) until(what string, fits func(route.Status) bool) route.Status {
+	b.t.Helper()
+	s, ok := b.sink.until(fits, 10*time.Minute)
+	if !ok {
+		b.t.Fatalf("never %s; the last status is %+v\nlog:\n%s", what, s, b.log)
+	}
+	return s
+}
+
+func (b *bench) ready() route.Status {
+	b.t.Helper()
+	return b.until("ready", func(s route.Status) bool { return s.State == route.Ready })
+}
+
+func code(code string) func(route.Status) bool {
+	return func(s route.Status) bool { return s.Code == code }
+}
+
+// out cuts a message as the queue does.
+func out(t testing.TB, id, to, s string) route.Outbound {
+	t.Helper()
+	p, err := text.Compose(s, text.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return route.Outbound{ID: id, Attempt: 1, To: to, Alphabet: p.Alphabet, Segments: segments(p), Ref: 42, RefBits: 8, Report: true}
+}
+
+func segments(p *text.Plan) []route.Segment {
+	var all []route.Segment
+	for _, s := range p.Segments {
+		all = append(all, route.Segment{Text: s.Text, Units: s.Units})
+	}
+	return all
+}
+
+// fate of a Send; "" for none.
+func fate(err error) route.Fate {
+	if err == nil {
+		return ""
+	}
+	return route.FateOf(err, true)
+}
+
+// sink keeps what it is told.
+type sink struct {
+	mu       sync.Mutex
+	changed  chan struct{}
+	statuses []route.Status
+	parts    []route.Part
+	reports  []route.Report
+	inbound  []route.Inbound
+	fail     func() error // of Received and Reported
+	progress func(route.Part) error
+}
+
+func newSink() *sink { return &sink{changed: make(chan struct{})} }
+
+func (s *sink) tell(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *sink) Progress(_ context.Context, _ string, _ int, p route.Part) error {
+	s.tell(func() { s.parts = append(s.parts, p) })
+	if s.progress != nil {
+		return s.progress(p)
+	}
+	return nil
+}
+
+func (s *sink) Received(_ context.Context, in route.Inbound) (err error) {
+	s.tell(func() {
+		if s.fail != nil {
+			err = s.fail()
+		}
+		if err == nil {
+			s.inbound = append(s.inbound, in)
+		}
+	})
+	return err
+}
+
+func (s *sink) Reported(_ context.Context, r route.Report) (err error) {
+	s.tell(func() {
+		if s.fail != nil {
+			err = s.fail()
+		}
+		if err == nil {
+			s.reports = append(s.reports, r)
+		}
+	})
+	return err
+}
+
+func (s *sink) Changed(st route.Status) {
+	s.tell(func() { s.statuses = append(s.statuses, st) })
+}
+
+func (s *sink) last() route.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.statuses) == 0 {
+		return route.Status{}
+	}
+	return s.statuses[len(s.statuses)-1]
+}
+
+// wait waits until ok says so, with the lock held, for at most limit.
+func (s *sink) wait(limit time.Duration, ok func() bool) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		done, changed := ok(), s.changed
+		s.mu.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return false
+		}
+	}
+}
+
+func (s *sink) until(fits func(route.Status) bool, limit time.Duration) (found route.Status, ok bool) {
+	ok = s.wait(limit, func() bool {
+		if len(s.statuses) > 0 {
+			found = s.statuses[len(s.statuses)-1]
+		}
+		return len(s.statuses) > 0 && fits(found)
+	})
+	return found, ok
+}
+
+func (b *bench) reports(n int) []route.Report {
+	b.t.Helper()
+	if !b.sink.wait(10*time.Minute, func() bool { return len(b.sink.reports) >= n }) {
+		b.t.Fatalf("%d reports came, want %d: %+v\nlog:\n%s", len(b.sink.reports), n, b.sink.reports, b.log)
+	}
+	b.sink.mu.Lock()
+	defer b.sink.mu.Unlock()
+	return slices.Clone(b.sink.reports)
+}
+
+func (b *bench) inbound(n int) []route.Inbound {
+	b.t.Helper()
+	if !b.sink.wait(10*time.Minute, func() bool { return len(b.sink.inbound) >= n }) {
+		b.t.Fatalf("%d messages came in, want %d\nlog:\n%s", len(b.sink.inbound), n, b.log)
+	}
+	b.sink.mu.Lock()
+	defer b.sink.mu.Unlock()
+	return slices.Clone(b.sink.inbound)
+}
+
+// memory is a route.Memory that can refuse to write.
+type memory struct {
+	mu   sync.Mutex
+	kept map[string][]byte
+	fail error
+}
+
+func (m *memory) Load(key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[key], nil
+}
+
+func (m *memory) Save(_ context.Context, key string, v []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail != nil {
+		return m.fail
+	}
+	if m.kept == nil {
+		m.kept = map[string][]byte{}
+	}
+	m.kept[key] = slices.Clone(v)
+	return nil
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  *strings.Builder
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// bubble runs a test in virtual time.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}

@@ -1,0 +1,247 @@
+package modem
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tillpost/modem/at"
+)
+
+// slot is a place in a memory of the modem or the SIM.
+type slot struct {
+	memory string // "SM", "ME", "SR" …
+	index  int
+}
+
+// parseSlot reads `"SM",3` behind +CMTI and +CDSI.
+func parseSlot(v string) (slot, bool) {
+	memory, index, ok := strings.Cut(v, ",")
+	if !ok {
+		return slot{}, false
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(index))
+	memory = strings.Trim(memory, `" `)
+	return slot{memory, n}, err == nil && n >= 0 && isMemory(memory)
+}
+
+// isMemory keeps what the modem said from becoming a command of its own.
+func isMemory(s string) bool {
+	return len(s) == 2 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// <stat> of a stored message in PDU mode (27.005 §3.1).
+const (
+	recUnread = 0
+	recRead   = 1
+	stoUnsent = 2
+	stoSent   = 3
+)
+
+// in runs do with the storage set to memory, and back.
+func (s *session) in(ctx context.Context, memory string, do func() error) error {
+	if memory == s.storage {
+		return do()
+	}
+	if _, err := s.conn.Command(ctx, fmt.Sprintf("AT+CPMS=%q", memory), 10*time.Second); err != nil {
+		return err
+	}
+	err := do()
+	if _, e := s.conn.Command(ctx, fmt.Sprintf("AT+CPMS=%q", s.storage), 10*time.Second); err == nil {
+		err = e
+	}
+	return err
+}
+
+// fetch reads one announced message or report.
+func (s *session) fetch(ctx context.Context, from slot) error {
+	if !s.claim(from) {
+		return nil
+	}
+	var stat int
+	var raw string
+	err := s.in(ctx, from.memory, func() error {
+		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", from.index), 10*time.Second)
+		if err == nil {
+			stat, raw = oneMessage(lines)
+		}
+		return err
+	})
+	if err != nil || raw == "" {
+		s.disclaim(from)
+		if isLost(err) {
+			return err
+		}
+		if from.memory == "SR" {
+			// MU509 and EC25 announce reports in a memory they cannot read.
+			s.log.Warn("reports are not readable on this modem", "err", err)
+		}
+		return nil
+	}
+	s.take(from, stat, raw)
+	return nil
+}
+
+// sweep reads everything that lies in the storage: announcements get lost, and
+// some modems make none.
+func (s *session) sweep(ctx context.Context) error {
+	lines, err := s.conn.Command(ctx, "AT+CMGL=4", 60*time.Second)
+	if isLost(err) {
+		return err
+	}
+	if err != nil {
+		return s.sweepSlots(ctx) // some EP06 firmware refuses to list
+	}
+	for i := 0; i+1 < len(lines); i++ {
+		v, ok := at.Find(lines[i:i+1], "+CMGL")
+		if !ok {
+			continue
+		}
+		f := strings.Split(v, ",")
+		if len(f) < 3 {
+			continue
+		}
+		index, err1 := strconv.Atoi(strings.TrimSpace(f[0]))
+		stat, err2 := strconv.Atoi(strings.TrimSpace(f[1]))
+		from := slot{s.storage, index}
+		if err1 != nil || err2 != nil || !s.claim(from) {
+			continue
+		}
+		if !s.take(from, stat, pduLine(lines[i+1:])) {
+			return nil // the worker is full; the rest at the next sweep
+		}
+	}
+	return nil
+}
+
+// sweepSlots reads slot by slot, as many as the counter says are used.
+func (s *session) sweepSlots(ctx context.Context) error {
+	lines, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
+	if err != nil {
+		if isLost(err) {
+			return err
+		}
+		return nil
+	}
+	used, total := places(lines)
+	for index := 0; index <= total && used > 0; index++ {
+		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", index), 10*time.Second)
+		if isLost(err) {
+			return err
+		}
+		stat, raw := oneMessage(lines)
+		if err != nil || raw == "" {
+			continue
+		}
+		used--
+		if from := (slot{s.storage, index}); s.claim(from) && !s.take(from, stat, raw) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// take hands a stored PDU on. It returns false if the worker has no room.
+func (s *session) take(from slot, stat int, raw string) bool {
+	switch stat {
+	case recUnread, recRead:
+		if raw == "" {
+			s.disclaim(from)
+			return true
+		}
+		if len(s.jobs) >= cap(s.jobs) {
+			s.disclaim(from)
+			return false
+		}
+		s.deliver(job{raw: raw, report: from.memory == "SR", ack: ack{slot: from}})
+	case stoSent:
+		s.mu.Lock()
+		s.acks = append(s.acks, ack{slot: from}) // a copy of a sent one that the phone kept
+		s.mu.Unlock()
+	default:
+		s.disclaim(from) // a draft: not ours to remove
+	}
+	return true
+}
+
+// remove deletes a slot whose content is committed.
+func (s *session) remove(ctx context.Context, from slot) error {
+	err := s.in(ctx, from.memory, func() error {
+		_, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGD=%d", from.index), 10*time.Second)
+		return err
+	})
+	s.disclaim(from)
+	if err != nil && !isLost(err) {
+		s.log.Warn("a stored message could not be deleted", "err", err)
+	}
+	return err
+}
+
+// claim marks a slot as being handled; false if it is already.
+func (s *session) claim(from slot) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[from] {
+		return false
+	}
+	s.busy[from] = true
+	return true
+}
+
+func (s *session) disclaim(from slot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, from)
+}
+
+// oneMessage reads the answer of AT+CMGR: stat,[alpha],length and the PDU.
+func oneMessage(lines []string) (stat int, raw string) {
+	for i, l := range lines {
+		v, ok := at.Find([]string{l}, "+CMGR")
+		if !ok {
+			continue
+		}
+		f, _, _ := strings.Cut(v, ",")
+		stat, err := strconv.Atoi(strings.TrimSpace(f))
+		if err != nil {
+			return 0, ""
+		}
+		return stat, pduLine(lines[i+1:])
+	}
+	return 0, ""
+}
+
+// pduLine returns the first of lines that is hex; another header comes first
+// if the PDU is missing.
+func pduLine(lines []string) string {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "+CMGL:") || strings.HasPrefix(l, "+CMGR:") {
+			return ""
+		}
+		if len(l) >= 4 && strings.Trim(l, "0123456789ABCDEFabcdef") == "" {
+			return l
+		}
+	}
+	return ""
+}
+
+// places reads used and total from the answer of AT+CPMS?; Huawei leaves the
+// name of the memory out.
+func places(lines []string) (used, total int) {
+	v, _ := at.Find(lines, "+CPMS")
+	f := strings.Split(v, ",")
+	if strings.HasPrefix(v, `"`) {
+		f = f[1:]
+	}
+	if len(f) < 2 {
+		return 0, 0
+	}
+	used, err1 := strconv.Atoi(strings.TrimSpace(f[0]))
+	total, err2 := strconv.Atoi(strings.TrimSpace(f[1]))
+	if err1 != nil || err2 != nil {
+		return 0, 0
+	}
+	return used, total
+}

@@ -1,0 +1,252 @@
+package modem
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tillpost/modem/at"
+	"tillpost/queue/route"
+)
+
+// task is something to do at the modem when nobody sends: a few commands.
+type task func(context.Context) error
+
+// polls are asked when nothing else goes on. Their cost is a few milliseconds
+// of the modem's time.
+var polls = []struct {
+	name  string
+	every time.Duration
+	do    func(*session, context.Context) error
+}{
+	{"sweep", time.Minute, (*session).sweep}, // an announcement may be lost
+	{"signal", 30 * time.Second, func(s *session, ctx context.Context) error { return s.look(ctx, &s.weak) }},
+	{"network", time.Minute, (*session).checkNetwork},
+	{"operator", 5 * time.Minute, (*session).checkOperator},
+	{"settings", time.Hour, (*session).checkSettings},
+}
+
+// ready lets messages through, and keeps house between them.
+func (s *session) ready(ctx context.Context) (state, error) {
+	for _, p := range polls {
+		s.until[p.name] = time.Now()
+	}
+	s.until["settings"] = time.Now().Add(time.Hour)
+	s.m.publish(func(st *route.Status) {
+		st.State, st.Code, st.Detail, st.Doing, st.Identity = route.Ready, "", "", "", s.identity()
+	})
+	select {
+	case <-s.alarm: // of the last time, overtaken by what came between
+	default:
+	}
+	s.m.admit(s)
+	s.release()
+	next, err := s.serve(ctx)
+	s.m.dismiss(s)
+	if err != nil {
+		return nil, err
+	}
+	// The states hold the line again. A message that is with the modem keeps
+	// it until its verdict: they could not talk to the modem anyway.
+	select {
+	case s.line <- struct{}{}:
+		return next, nil
+	case <-s.conn.Done():
+		return nil, s.conn.Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// serve is ready's loop, with the line free.
+func (s *session) serve(ctx context.Context) (state, error) {
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		var grab chan<- struct{} // the line, wanted only if there is something to do
+		if len(s.tasks) > 0 || s.hasAcks() {
+			grab = s.line
+		}
+		var events <-chan struct{} // not heard while the worker is full: then nothing is acknowledged
+		if len(s.jobs) < cap(s.jobs)/2 {
+			events = s.conn.Ready()
+		}
+		select {
+		case <-events:
+			s.hearSome()
+			if next := s.led(); next != nil {
+				return next, nil
+			}
+			if s.news.network {
+				s.news.network = false
+				s.tasks = append(s.tasks, s.checkNetwork)
+			}
+		case grab <- struct{}{}:
+			err := s.keepHouse(ctx)
+			s.release()
+			if s.offNet {
+				s.offNet = false
+				return s.registering, nil
+			}
+			if err != nil {
+				return s.failed(err)
+			}
+		case <-s.acked:
+		case <-tick.C:
+			tick.Reset(s.schedule())
+		case t := <-s.alarm:
+			if t.held == "no_signal" {
+				return s.registering, nil
+			}
+			if t.held != "" {
+				return s.resting(t), nil
+			}
+			return s.recovering(t), nil
+		case r := <-s.m.requests:
+			if r.pin != "" {
+				r.done <- fmt.Errorf("%s: the SIM does not ask for a PIN", s.m.cfg.Name)
+				continue
+			}
+			s.restartNow(ctx)
+			r.done <- nil
+			return nil, errRestarted
+		case <-s.conn.Done():
+			return nil, s.conn.Err()
+		case <-ctx.Done():
+			s.m.dismiss(s)
+			s.settleDown()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// schedule turns the polls that are due into tasks and returns how long until
+// the next one.
+func (s *session) schedule() time.Duration {
+	next := time.Minute
+	for _, p := range polls {
+		if d := time.Until(s.until[p.name]); d > 0 {
+			next = min(next, d)
+			continue
+		}
+		s.until[p.name] = time.Now().Add(p.every)
+		next = min(next, p.every)
+		s.tasks = append(s.tasks, func(ctx context.Context) error { return p.do(s, ctx) })
+	}
+	return next
+}
+
+// keepHouse does, with the line held, what the network waits for, and then one
+// task: a message that waits for the line comes before the next.
+func (s *session) keepHouse(ctx context.Context) error {
+	if s.conn.OutOfStep() {
+		return at.ErrOutOfStep
+	}
+	if err := s.acknowledge(ctx); err != nil {
+		return err
+	}
+	if len(s.tasks) == 0 {
+		return nil
+	}
+	t := s.tasks[0]
+	s.tasks = s.tasks[1:]
+	return t(ctx)
+}
+
+// seize takes the line; what takes it first has it first.
+func (s *session) seize(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return route.Ended(ctx, s.m.cfg.Name)
+	}
+	select {
+	case s.line <- struct{}{}:
+		return nil
+	case <-s.over:
+		return route.Refuse(s.m.cfg.Name, "the connection to the modem ended")
+	case <-ctx.Done():
+		return route.Ended(ctx, s.m.cfg.Name)
+	}
+}
+
+func (s *session) release() { <-s.line }
+
+// settleDown gives a message that is with the modem its time before the port
+// is closed: a few seconds are better than an unknown.
+func (s *session) settleDown() {
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case s.line <- struct{}{}:
+		s.release()
+	case <-s.conn.Done():
+	case <-timer.C:
+	}
+}
+
+// restartNow restarts the modem for a person, who waits less patiently than
+// the network: a message that is with the modem gets a few seconds.
+func (s *session) restartNow(ctx context.Context) {
+	s.m.enter(route.Waiting, "modem_silent", "restarting", "a person asked for it")
+	s.m.dismiss(s)
+	timer := time.NewTimer(restartGrace)
+	defer timer.Stop()
+	select {
+	case s.line <- struct{}{}:
+		defer s.release()
+		if !s.conn.OutOfStep() {
+			s.reset(ctx)
+			return
+		}
+	case <-timer.C:
+	case <-s.conn.Done():
+	}
+	s.m.owesRestart()
+}
+
+const restartGrace = 5 * time.Second
+
+// checkNetwork looks whether messages can still go.
+func (s *session) checkNetwork(ctx context.Context) error {
+	n, err := s.askNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	if !n.CanSend {
+		s.offNet = true
+		s.m.dismiss(s)
+	}
+	return nil
+}
+
+func (s *session) checkOperator(ctx context.Context) error {
+	name, tech, err := s.askOperator(ctx)
+	if err != nil {
+		return err
+	}
+	s.m.publish(func(st *route.Status) { st.Operator, st.Tech = name, tech })
+	return nil
+}
+
+// checkSettings finds a modem that restarted without a word: it has lost PDU
+// mode and announcements, or echoes again.
+func (s *session) checkSettings(ctx context.Context) error {
+	lines, err := s.conn.Command(ctx, "AT+CMGF?", 5*time.Second)
+	if isLost(err) {
+		return err
+	}
+	if v, ok := at.Find(lines, "+CMGF"); ok && v != "0" {
+		return errRestartedItself
+	}
+	lines, err = s.conn.Command(ctx, "AT+CNMI?", 5*time.Second)
+	if isLost(err) {
+		return err
+	}
+	if v, ok := at.Find(lines, "+CNMI"); ok && s.reports > 0 && !strings.Contains(strings.ReplaceAll(v, " ", ""), ",1,0,"+fmt.Sprint(s.reports)) {
+		return errRestartedItself
+	}
+	if s.conn.Echoes() != s.echoes {
+		return errRestartedItself
+	}
+	return nil
+}

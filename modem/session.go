@@ -1,0 +1,349 @@
+package modem
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tillpost/modem/at"
+	"tillpost/queue/route"
+)
+
+const (
+	lookEvery   = time.Second      // for a port that is not there
+	goneAfter   = 15 * time.Second // then a hand is needed (failure_texts.csv, modem_gone)
+	reopenAfter = time.Second
+	simEvery    = 5 * time.Second // how often a SIM that needs a hand is looked at
+	netEvery    = 5 * time.Second // how often registration is asked for while there is none
+	lostAfter   = 2 * time.Minute // without network this long: no_signal
+	drain       = 15 * time.Second
+)
+
+// errRestarted ends a connection whose modem was told to restart.
+var errRestarted = errors.New("the modem restarts")
+
+// absent waits until the port is there.
+func (m *Modem) absent(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if m.present(m.cfg.Port) {
+		return nil
+	}
+	missing := fmt.Sprintf("port %s is not there: plug the modem in, or correct the port", m.cfg.Port)
+	m.publish(func(s *route.Status) {
+		*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: s.Port, State: route.Waiting, Since: s.Since, Code: "modem_gone", Detail: missing, Doing: "looking"}
+	})
+	since := time.Now()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for !m.present(m.cfg.Port) {
+		if time.Since(since) >= goneAfter {
+			m.enter(route.Hand, "modem_gone", "looking", missing)
+		}
+		select {
+		case <-tick.C:
+		case r := <-m.requests:
+			r.done <- errors.New(m.cfg.Name + ": " + missing)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// rest is the pause between two connections; err ended the last one.
+func (m *Modem) rest(ctx context.Context, err error) error {
+	pause := reopenAfter
+	if e, ok := errors.AsType[*portError](err); ok {
+		state := route.Hand
+		if e.code == "modem_gone" {
+			state = route.Waiting
+		}
+		m.enter(state, e.code, "trying again", e.detail)
+		pause = 2 * lookEvery
+	} else {
+		m.enter(route.Waiting, "modem_silent", "opening again", err.Error())
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return nil
+		case r := <-m.requests:
+			r.done <- fmt.Errorf("%s: %w", m.cfg.Name, err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// session is one connection, from open to close. Its plain fields belong to
+// whoever holds the line: the states in all but ready, where Send takes it in
+// turns with them. What the worker reads comes with its job.
+type session struct {
+	m    *Modem
+	conn *at.Conn
+	log  *slog.Logger
+
+	maker, model, imei, imsi, iccid string
+	functional                      string // answer of AT+CFUN?
+	confirms                        bool   // AT+CSMS=1: what comes directly wants AT+CNMA
+	reports                         int    // <ds> of AT+CNMI that the modem took
+	storage                         string // AT+CPMS
+
+	line  chan struct{} // held by whoever talks to the modem: a Send, or the states
+	jobs  chan job      // to the worker that talks to the sink
+	over  chan struct{} // closed when the session ends
+	alarm chan trouble  // from Send to the states
+
+	news   news
+	offNet bool // a look at the network found none
+	weak   weak
+	rang   time.Time
+	unlock func(pin string) error // set while the SIM waits for a person's PIN
+	tasks  []task
+	until  map[string]time.Time // when each poll is next due
+
+	mu     sync.Mutex
+	acks   []ack
+	acked  chan struct{} // acks has something
+	busy   map[slot]bool // slots whose content the sink has, or is about to get
+	ussd   chan string   // who waits for +CUSD
+	packed bool          // this modem wants USSD codes as packed hex
+	rearm  atomic.Bool   // a direct message stayed unacknowledged: set AT+CNMI again
+
+	// Of whoever holds the line to send.
+	credit     credit
+	noValidity bool // the SMSC does not take TP-VP …
+	noReport   bool // … or TP-SRR
+	echoes     uint64
+}
+
+// identity is who carries our messages: the SIM, by its printed number.
+func (s *session) identity() string {
+	for _, id := range []string{s.iccid, s.imsi, s.imei} {
+		if id != "" {
+			return id
+		}
+	}
+	return s.m.cfg.Name
+}
+
+// state is one state of a connection: it publishes its entrance, does its
+// work, and returns the next. An error ends the connection.
+type state func(context.Context) (state, error)
+
+// connected opens the port and lives on it.
+func (m *Modem) connected(ctx context.Context) error {
+	m.enter(route.Starting, "", "opening", "")
+	p, err := m.open(m.cfg)
+	if err != nil {
+		return err
+	}
+	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log})
+	s := &session{
+		m: m, conn: conn, log: m.log,
+		line:  make(chan struct{}, 1), // held by the states, until ready
+		jobs:  make(chan job, 64),
+		over:  make(chan struct{}),
+		alarm: make(chan trouble, 1),
+		acked: make(chan struct{}, 1),
+		busy:  map[slot]bool{},
+		until: map[string]time.Time{},
+	}
+	s.line <- struct{}{}
+	var worker sync.WaitGroup
+	worker.Go(func() { s.tell(ctx) })
+	defer worker.Wait()
+	defer close(s.jobs)
+	defer conn.Close()
+	defer close(s.over)
+	defer m.dismiss(s)
+	for next := state(s.starting); ; {
+		if next, err = next(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// starting finds the modem on the line and makes it known.
+func (s *session) starting(ctx context.Context) (state, error) {
+	s.m.enter(route.Starting, "", "finding the modem", "")
+	s.news = news{}
+	if err := s.conn.Resync(ctx); err != nil {
+		return s.failed(err)
+	}
+	if s.m.resetDue() {
+		s.reset(ctx)
+		return nil, errRestarted
+	}
+	s.m.enter(route.Starting, "", "preparing the modem", "")
+	if err := s.sequence(ctx, startUp); err != nil {
+		return s.failed(err)
+	}
+	if s.functional != "" && !strings.HasPrefix(s.functional, "1") {
+		// Radio off. Some take a minute to switch it on.
+		if _, err := s.conn.Command(ctx, "AT+CFUN=1", 60*time.Second); isLost(err) {
+			return s.failed(err)
+		}
+	}
+	s.echoes = s.conn.Echoes()
+	s.m.publish(func(st *route.Status) {
+		st.Device = s.imei
+		st.Model = strings.TrimSpace(s.maker + " " + s.model)
+		st.Identity = s.identity()
+	})
+	return s.card, nil
+}
+
+// isLost tells an answer that never came from a refusal.
+func isLost(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, refused := errors.AsType[*at.Error](err)
+	return !refused
+}
+
+// failed says where an error leads that is not a refusal.
+func (s *session) failed(err error) (state, error) {
+	if e, ok := errors.AsType[*at.Error](err); ok {
+		// A must was refused: nothing that a resync could cure.
+		s.log.Warn("the modem refused a command it cannot do without", "err", e)
+		return s.recovering(trouble{reset: true, why: err}), nil
+	}
+	if errors.Is(err, at.ErrClosed) || errors.Is(err, errRestarted) || errors.Is(err, context.Canceled) {
+		return nil, err
+	}
+	return s.recovering(trouble{why: err}), nil
+}
+
+// registering prepares what needs the SIM and waits for the network.
+func (s *session) registering(ctx context.Context) (state, error) {
+	s.m.enter(route.Waiting, "searching", "preparing the SIM", "")
+	if err := s.sequence(ctx, withSIM); err != nil {
+		return s.failed(err)
+	}
+	if err := s.announce(ctx); err != nil {
+		return s.failed(err)
+	}
+	s.m.publish(func(st *route.Status) { st.Identity, st.Doing = s.identity(), "looking for the network" })
+	for since := time.Now(); ; {
+		n, err := s.askNetwork(ctx)
+		if err != nil {
+			return s.failed(err)
+		}
+		switch {
+		case n.CanSend:
+			return s.centre, nil
+		case n.denied:
+			s.m.enter(route.Hand, "sim_refused", "waiting for the network", n.Meaning)
+		case time.Since(since) >= lostAfter:
+			s.m.enter(route.Hand, "no_signal", "looking for the network", n.Meaning)
+		}
+		if next, err := s.idle(ctx, netEvery); next != nil || err != nil {
+			return next, err
+		}
+	}
+}
+
+// centre makes sure that the SIM knows its SMSC: without it every message
+// would be refused (CMS 330).
+func (s *session) centre(ctx context.Context) (state, error) {
+	for {
+		lines, err := s.conn.Command(ctx, "AT+CSCA?", 5*time.Second)
+		if isLost(err) {
+			return s.failed(err)
+		}
+		v, answered := at.Find(lines, "+CSCA")
+		if number, _, _ := strings.Cut(v, ","); err != nil || !answered || strings.Trim(number, `" `) != "" {
+			return s.ready, nil
+		}
+		s.m.enter(route.Hand, "no_smsc", "waiting for the number of the SMS centre", "AT+CSCA? is empty")
+		if next, err := s.idle(ctx, 2*simEvery); next != nil || err != nil {
+			return next, err
+		}
+	}
+}
+
+// resting stands still while something is not in order that only time, or a
+// person, can cure, and then tries again.
+func (s *session) resting(t trouble) state {
+	return func(ctx context.Context) (state, error) {
+		st := route.Hand
+		if t.held == "no_signal" {
+			st = route.Waiting
+		}
+		s.m.enter(st, t.held, "waiting, then one message is tried", fmt.Sprint(t.why))
+		for end := time.Now().Add(t.wait); time.Now().Before(end); {
+			if next, err := s.idle(ctx, min(simEvery, time.Until(end))); next != nil || err != nil {
+				return next, err
+			}
+		}
+		return s.card, nil
+	}
+}
+
+// idle waits for d, hears what the modem says, and answers persons. It returns
+// a state if something of it leads elsewhere.
+func (s *session) idle(ctx context.Context, d time.Duration) (state, error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return nil, nil
+		case <-s.conn.Ready():
+			s.hearAll()
+			if next := s.led(); next != nil {
+				return next, nil
+			}
+		case r := <-s.m.requests:
+			if r.pin == "" {
+				s.reset(ctx)
+				r.done <- nil
+				return nil, errRestarted
+			}
+			if s.unlock == nil {
+				r.done <- errors.New(s.m.cfg.Name + ": the SIM does not ask for a PIN")
+				continue
+			}
+			r.done <- s.unlock(r.pin)
+			return nil, nil // look at once whether it opened
+		case <-s.conn.Done():
+			return nil, s.conn.Err()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// news is what unsolicited lines have told the states, until they look.
+type news struct {
+	restarted bool // the modem came up again: its settings are gone
+	sim       bool // the SIM was touched
+	network   bool // registration changed
+}
+
+// led says where the news leads, if anywhere.
+func (s *session) led() state {
+	n := s.news
+	s.news = news{}
+	switch {
+	case n.restarted:
+		s.log.Warn("the modem restarted by itself")
+		s.conn.Restarted()
+		return s.starting
+	case n.sim:
+		return s.card
+	}
+	s.news.network = n.network // the states that care ask for it themselves
+	return nil
+}

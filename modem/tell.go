@@ -1,0 +1,149 @@
+package modem
+
+import (
+	"context"
+	"time"
+
+	"tillpost/queue/route"
+)
+
+// job is something for the sink, and what to do at the modem once the sink has
+// committed it.
+type job struct {
+	raw    string        // hex of a PDU as it came
+	report bool          // it came as a report (+CDS, +CDSI)
+	ready  *route.Report // instead of a PDU
+	ack    ack
+
+	identity string // of the SIM that it came to
+}
+
+// ack is owed to the network, or to a memory.
+type ack struct {
+	direct bool // came by +CMT or +CDS …
+	wanted bool // … and wants AT+CNMA
+	slot   slot // to be deleted; the zero slot is none
+}
+
+// deliver hands a job to the worker. The caller has made sure of room, or
+// waits: there is one worker, so that what happened first is told first.
+func (s *session) deliver(j job) {
+	if j.ready == nil && j.raw == "" {
+		s.log.Warn("the modem announced a message and did not show it")
+		return
+	}
+	j.identity = s.identity()
+	s.jobs <- j
+}
+
+// tell is the worker: it tells the sink, in order, and queues the
+// acknowledgement. It ends when jobs is closed.
+func (s *session) tell(ctx context.Context) {
+	for j := range s.jobs {
+		committed := s.tellOne(ctx, j)
+		s.mu.Lock()
+		if committed {
+			s.acks = append(s.acks, j.ack)
+		} else if j.ack.slot != (slot{}) {
+			delete(s.busy, j.ack.slot) // the next sweep finds it again
+		}
+		s.mu.Unlock()
+		select {
+		case s.acked <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Retrying a sink that fails. What lies in a memory is found again by the
+// sweep; what came directly exists only here, and the network repeats it only
+// if AT+CNMA stays out.
+const (
+	tellPause = time.Second
+	tellFor   = 12 * time.Second // inside the network's acknowledgement timer, about 15 s
+)
+
+func (s *session) tellOne(ctx context.Context, j job) bool {
+	for since := time.Now(); ; {
+		err := s.tellSink(ctx, j)
+		switch {
+		case err == nil:
+			return true
+		case ctx.Err() != nil:
+			return false
+		case j.ack.slot != (slot{}), j.ack.wanted && time.Since(since) > tellFor:
+			s.log.Error("a message from the network could not be kept; it will come again", "err", err)
+			if j.ack.wanted {
+				// The modem may stop direct delivery now (27.005 §3.4.1).
+				s.rearm.Store(true)
+			}
+			return false
+		}
+		select {
+		case <-time.After(tellPause):
+		case <-s.over:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (s *session) tellSink(ctx context.Context, j job) error {
+	sink, name := s.m.sink, s.m.cfg.Name
+	if j.ready != nil {
+		return sink.Reported(ctx, *j.ready)
+	}
+	if isReport(j) {
+		rep, err := readReport(j.raw)
+		if err == nil {
+			rep.Route, rep.Identity, rep.Key = name, j.identity, key(j.identity, j.raw)
+			return sink.Reported(ctx, rep)
+		}
+		s.log.Warn("a status report could not be read; it is kept as it came", "err", err)
+	}
+	in := readDeliver(j.raw)
+	in.Route, in.Identity, in.Key = name, j.identity, key(j.identity, j.raw)
+	return sink.Received(ctx, in)
+}
+
+// isReport tells by the PDU, where it can be read that far: a memory may hold
+// both kinds.
+func isReport(j job) bool {
+	b, err := unwrap(j.raw)
+	if err != nil {
+		return j.report
+	}
+	return b[0]&mtiMask == mtiStatusReport
+}
+
+func (s *session) hasAcks() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acks) > 0
+}
+
+// acknowledge does what is owed after commits; the line is held.
+func (s *session) acknowledge(ctx context.Context) error {
+	s.mu.Lock()
+	acks := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+	for _, a := range acks {
+		var err error
+		switch {
+		case a.direct && a.wanted:
+			// A refusal is harmless: 340 says that nothing was waited for.
+			_, err = s.conn.Command(ctx, "AT+CNMA", 5*time.Second)
+		case a.slot != (slot{}):
+			err = s.remove(ctx, a.slot)
+		}
+		if isLost(err) {
+			return err
+		}
+	}
+	if s.rearm.Swap(false) {
+		return s.announce(ctx)
+	}
+	return nil
+}

@@ -223,6 +223,23 @@ func bound(t testing.TB, sc smsc.Config, change func(*Config)) (*Client, *smsc.S
 	return c, m, rec
 }
 
+// boundInLobby is bound without descriptors, for bubbles.
+func boundInLobby(t *testing.T, sc smsc.Config, change func(*Config)) (*Client, *smsc.SMSC, *recorder) {
+	t.Helper()
+	sc.Keep = true
+	m, l, rec := smsc.New(sc), newLobby(), newRecorder()
+	l.serve(t, m)
+	c := newClient(t, "smsc.example:2775", rec, func(cfg *Config) {
+		cfg.Dial = l.Dial
+		if change != nil {
+			change(cfg)
+		}
+	})
+	run(t, c, rec)
+	rec.untilState(t, route.Ready)
+	return c, m, rec
+}
+
 // message is a one-part message to a number.
 func message(n int, said string) route.Outbound {
 	return route.Outbound{

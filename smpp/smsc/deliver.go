@@ -185,10 +185,15 @@ func (m *SMSC) pump() {
 	}
 }
 
-// answered books the answer to a deliver_sm.
+// answered books the answer to a request of ours.
 func (m *SMSC) answered(s *session, p packet) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer m.changed()
+	m.stats.Last = Answer{p.id, p.status, p.seq}
+	if p.id == enquireLink|answerBit || p.id == unbind|answerBit {
+		m.stats.Heard++
+	}
 	d := s.outstanding[p.seq]
 	if d == nil || p.id != d.command|answerBit && p.id != genericNack {
 		return
@@ -209,5 +214,4 @@ func (m *SMSC) answered(s *session, p packet) {
 		}
 	}
 	m.pump()
-	m.changed()
 }

@@ -114,11 +114,16 @@ type Stats struct {
 	Submits  int // read
 	Accepted int
 	Enquires int // enquire_link read
+	Heard    int // enquire_link_resp and unbind_resp read
 	Sent     int // deliver_sm sent, repeats counted
 	Done     int // deliver_sm acknowledged with status 0
 	Nacked   int // deliver_sm answered with anything else
 	Waiting  int // deliver_sm not yet acknowledged
+	Last     Answer
 }
+
+// Answer is the header of the last answer of a client.
+type Answer struct{ ID, Status, Seq uint32 }
 
 // New returns an SMSC that waits for Serve.
 func New(cfg Config) *SMSC {
@@ -162,11 +167,11 @@ var warm = sync.OnceFunc(func() {
 func (m *SMSC) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
+	serving, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { m.later.run(ctx.Done()) })
+	wg.Go(func() { m.later.run(serving.Done()) })
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
@@ -181,7 +186,7 @@ func (m *SMSC) Serve(ctx context.Context, l net.Listener) error {
 		if err != nil {
 			return fmt.Errorf("smsc: accepting: %w", err)
 		}
-		wg.Go(func() { m.serveConn(ctx, conn) })
+		wg.Go(func() { m.serveConn(serving, conn) })
 	}
 }
 

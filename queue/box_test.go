@@ -32,7 +32,7 @@ const (
 
 // inBox runs fn in virtual time with a store in a folder of its own. The store
 // is checked at the end, whatever fn did.
-func inBox(t *testing.T, fn func(b *box)) {
+func inBox(t *testing.T, fn func(t *testing.T, b *box)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func inBox(t *testing.T, fn func(b *box)) {
 		time.Sleep(time.Until(time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)))
 		b := &box{t: t, dir: dir}
 		defer b.close()
-		fn(b)
+		fn(t, b)
 	})
 }
 

@@ -128,13 +128,14 @@ func (r *runner) startLanes(ctx context.Context, lanes *sync.WaitGroup) <-chan s
 // lane number n, from 0.
 func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
+	var avoid ID
 	for takes := 1; ; takes++ {
 		if !r.waitReady(ctx, n) {
 			return
 		}
 		sendCtx, cancel := context.WithCancel(ctx)
 		f := &flight{cancel: cancel, landed: make(chan struct{})}
-		m, next, err := r.q.take(ctx, r, takes%oldestEvery == 0, f)
+		m, next, err := r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid}, f)
 		switch {
 		case ctx.Err() != nil && m == nil:
 			cancel()
@@ -149,11 +150,13 @@ func (r *runner) lane(ctx context.Context, n int) {
 		default:
 			r.ring() // there may be more: let another lane look
 			if r.carry(sendCtx, m, f) {
-				rest = 0
+				rest, avoid = 0, 0
 				break
 			}
-			rest = longer(rest)
-			r.rest(ctx, rest)
+			rest, avoid = longer(rest), m.ID
+			if news := r.rest(ctx, rest); news {
+				avoid = 0
+			}
 		}
 		cancel()
 	}
@@ -218,12 +221,18 @@ func (r *runner) idle(ctx context.Context, next time.Time) {
 	wait(ctx, next, changed, r.bell)
 }
 
-// rest waits after a message was not taken: for a change of the route, or d.
-func (r *runner) rest(ctx context.Context, d time.Duration) {
+// rest waits after a message was not taken: d, or for news of the route.
+func (r *runner) rest(ctx context.Context, d time.Duration) (news bool) {
 	r.mu.Lock()
 	changed := r.changed
 	r.mu.Unlock()
 	wait(ctx, time.Now().Add(d), changed, nil)
+	select {
+	case <-changed:
+		return true
+	default:
+		return false
+	}
 }
 
 func longer(rest time.Duration) time.Duration {

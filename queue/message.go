@@ -102,10 +102,11 @@ type Message struct {
 	Wake    time.Time `json:"wake,omitzero"`    // when the timer has something to do with it
 	Took    time.Time `json:"took,omitzero"`    // when the last attempt began
 	Settled time.Time `json:"settled,omitzero"` // when the last attempt ended
+	Misses  time.Time `json:"misses,omitzero"`  // when the row of Missed began
 
 	Attempt int `json:"attempt,omitempty"` // times a lane took it; names the attempt
 	Tried   int `json:"tried,omitempty"`   // attempts that count for the retry table
-	Missed  int `json:"missed,omitempty"`  // in a row not offered, on a route that carried others
+	Missed  int `json:"missed,omitempty"`  // times in a row not offered
 	Resent  int `json:"resent,omitempty"`  // times the unknown policy or a person sent it again
 
 	Route    string `json:"route,omitempty"`    // that carries it now, or did last

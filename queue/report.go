@@ -251,7 +251,7 @@ func (q *Queue) conclude(m *Message, rep *route.Report) {
 		}
 	case Queued:
 		m.pin()
-		m.Due, m.Wake, m.Why = time.Now(), m.Expires, because("in_line")
+		q.waitInLine(m, time.Now())
 	}
 }
 
@@ -268,7 +268,7 @@ func (q *Queue) givenBack(tx *store.Tx, m *Message, rep *route.Report) error {
 		return nil // it was settled otherwise meanwhile; nothing to take back
 	}
 	m.startAgain()
-	m.Due, m.Wake, m.Why = time.Now(), m.Expires, because("in_line")
+	q.waitInLine(m, time.Now())
 	return q.note(tx, m, Event{Kind: KindReport, Route: rep.Route, Identity: rep.Identity, Code: rep.Code, Detail: rep.Why})
 }
 

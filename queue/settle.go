@@ -244,9 +244,11 @@ func (m *Message) pin() {
 // it was; the lane rests, not the message. But a message that is never taken
 // while others are is itself the cause: that counts as a try.
 func (q *Queue) notOffered(tx *store.Tx, r *runner, m *Message, e Event) error {
-	m.Missed++
+	if m.Missed++; m.Missed == 1 {
+		m.Misses = m.Settled
+	}
 	r.mu.Lock()
-	carriedOthers := r.trust.carried.After(m.Took)
+	carriedOthers := r.trust.carried.After(m.Misses)
 	r.mu.Unlock()
 	if m.Missed >= missLimit && carriedOthers {
 		m.Missed = 0
@@ -256,7 +258,7 @@ func (q *Queue) notOffered(tx *store.Tx, r *runner, m *Message, e Event) error {
 		return err
 	}
 	m.pin()
-	m.Wake, m.Why = m.Expires, because("in_line")
+	q.waitInLine(m, m.Due)
 	if m.Missed > 1 {
 		return nil // once is news; its repeats would only fill the story
 	}
@@ -274,10 +276,19 @@ func (q *Queue) again(tx *store.Tx, m *Message, row string, re *route.Error, e E
 		return err
 	}
 	m.pin()
-	m.Due, m.Wake = time.Now().Add(pause), m.Expires
+	q.waitInLine(m, time.Now().Add(pause))
 	m.Why = because("retry", "time", stamp(m.Due))
 	e.Until = m.Due
 	return q.note(tx, m, withKind(e, KindRetry))
+}
+
+// waitInLine sets what a queued message waits for: its turn, from due on. One
+// that may begin again elsewhere is looked at by the timer before it expires.
+func (q *Queue) waitInLine(m *Message, due time.Time) {
+	m.Due, m.Wake, m.Why = due, m.Expires, because("in_line")
+	if soon := time.Now().Add(restartAfter); m.canRestart() && soon.Before(m.Expires) {
+		m.Wake = soon
+	}
 }
 
 // end: nothing more will be done with it.

@@ -66,8 +66,8 @@ func TestDoorWalksEveryPair(t *testing.T) {
 
 // Nothing but the door assigns a state: a message that is new, and move.
 func TestOnlyTheDoorAssignsStates(t *testing.T) {
-	assign := regexp.MustCompile(`\.State(, m\.Due, m\.Wake, m\.Why)? = `)
-	allowed := map[string]int{"message": 0}
+	assign := regexp.MustCompile(`\bm\.State(,[^=]*)? = `)
+	found := 0
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no sources: %v", err)
@@ -81,17 +81,17 @@ func TestOnlyTheDoorAssignsStates(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n, line := range strings.Split(string(src), "\n") {
-			if !assign.MatchString(line) || !strings.Contains(line, "m.State") {
+			if !assign.MatchString(line) {
 				continue
 			}
-			allowed["message"]++
+			found++
 			if name != "add.go" && name != "queue.go" {
 				t.Errorf("%s:%d assigns a state past the door: %s", name, n+1, strings.TrimSpace(line))
 			}
 		}
 	}
-	if allowed["message"] != 3 { // accepted, scheduled, and move itself
-		t.Errorf("found %d assignments of a message's state, expected 3", allowed["message"])
+	if found != 3 { // accepted, scheduled, and move itself
+		t.Errorf("found %d assignments of a message's state, expected 3", found)
 	}
 }
 
@@ -113,6 +113,9 @@ func TestWordsHaveFourLanguagesAndKnowEveryCode(t *testing.T) {
 	files, _ := filepath.Glob("*.go")
 	found := 0
 	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		src, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -34,11 +34,11 @@ type flight struct {
 // take finds the next message for r and commits the attempt. Without one it
 // returns nil and when to look again (zero: when the bell rings). It looks in
 // a read transaction first, because a write transaction costs even when empty.
-func (q *Queue) take(ctx context.Context, r *runner, oldest bool, f *flight) (m *Message, next time.Time, err error) {
-	now, lines := time.Now(), r.serves()
+func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Message, next time.Time, err error) {
+	w.now, w.lines = time.Now(), r.serves()
 	found := false
 	err = q.db.View(func(tx *store.Tx) error {
-		_, found, next = q.pick(tx, lines, now, oldest)
+		_, found, next = q.pick(tx, w)
 		return nil
 	})
 	if err != nil || !found {
@@ -46,7 +46,7 @@ func (q *Queue) take(ctx context.Context, r *runner, oldest bool, f *flight) (m 
 	}
 	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
 		m = nil
-		id, found, again := q.pick(tx, lines, now, oldest)
+		id, found, again := q.pick(tx, w)
 		next = again
 		if !found {
 			return nil
@@ -69,14 +69,22 @@ func (q *Queue) take(ctx context.Context, r *runner, oldest bool, f *flight) (m 
 	return m, next, nil
 }
 
+// want is what a lane asks for.
+type want struct {
+	now    time.Time
+	lines  []string // the pool, and the identity of the route
+	oldest bool     // the one that has been due longest, if that is long enough
+	avoid  ID       // was just not taken by the route: anything else first
+}
+
 // pick reads the order of the queue: urgent first, then class, then priority,
 // due time, id. A message whose recipient has another in flight is passed
-// over. With oldest, the one that has been due longest comes first, if that
-// is long enough. next is when something becomes due that is not yet.
-func (q *Queue) pick(tx *store.Tx, lines []string, now time.Time, oldest bool) (id ID, found bool, next time.Time) {
+// over. next is when something becomes due that is not yet.
+func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time) {
 	var bestDue time.Time
+	avoided := false
 	for rank := range ranks {
-		for _, line := range lines {
+		for _, line := range w.lines {
 			prefix := laneKey(line, rank)
 			skips := 0
 			for key := range byDue.Keys(tx, prefix) {
@@ -84,11 +92,15 @@ func (q *Queue) pick(tx *store.Tx, lines []string, now time.Time, oldest bool) (
 					break
 				}
 				due, candidate, recipient := dueOf(key, prefix)
-				if due.After(now) {
+				if due.After(w.now) {
 					if next.IsZero() || due.Before(next) {
 						next = due
 					}
 					break
+				}
+				if candidate == w.avoid {
+					avoided = true
+					continue
 				}
 				if q.occupied(recipient) {
 					if skips++; skips > maxSkip {
@@ -102,12 +114,17 @@ func (q *Queue) pick(tx *store.Tx, lines []string, now time.Time, oldest bool) (
 				break
 			}
 		}
-		if found && !oldest {
+		if found && !w.oldest {
 			return id, true, next
 		}
 	}
-	if found && now.Sub(bestDue) < patience {
-		return q.pick(tx, lines, now, false)
+	switch {
+	case found && w.now.Sub(bestDue) < patience:
+		w.oldest = false
+		return q.pick(tx, w)
+	case !found && avoided: // there is nothing else
+		w.avoid = 0
+		return q.pick(tx, w)
 	}
 	return id, found, next
 }
@@ -127,6 +144,9 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 			return err
 		}
 		m.ConcatRef = ref
+	}
+	if m.Missed > 0 {
+		return nil // the story has the first of these
 	}
 	return q.note(tx, m, Event{Kind: KindTaken, Route: r.name, Identity: identity})
 }

@@ -14,6 +14,9 @@ const (
 	maxSleep = 5 * time.Second
 	// wakeChunk messages are looked at in one transaction.
 	wakeChunk = 200
+	// restartAfter is how long a long message waits for the identity that began
+	// it, before on_partial: restart lets another begin anew.
+	restartAfter = time.Minute
 	// recheck is how soon the timer looks again at what it could not decide.
 	recheck = 15 * time.Second
 	// sweepEvery is how often what is kept for a time is thrown out.
@@ -160,7 +163,7 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 			if err := m.move(onDue); err != nil {
 				return err
 			}
-			m.Due, m.Wake, m.Why = m.At, m.Expires, because("in_line")
+			q.waitInLine(m, m.At)
 			return q.note(tx, m, Event{Kind: KindDue})
 		case m.State == Sent:
 			m.Wake, m.Why = time.Time{}, because("no_report")
@@ -203,7 +206,7 @@ func (q *Queue) resend(tx *store.Tx, m *Message, by string) error {
 	if !m.Expires.After(now) {
 		m.Expires = now.Add(defaultValidity)
 	}
-	m.Due, m.Wake, m.Why = now, m.Expires, because("in_line")
+	q.waitInLine(m, now)
 	return q.note(tx, m, Event{Kind: KindResent, By: by})
 }
 
@@ -215,8 +218,7 @@ func (m *Message) canRestart() bool { return m.Pin != "" && m.OnPartial == OnPar
 func (q *Queue) restart(tx *store.Tx, m *Message) error {
 	pin := m.Pin
 	m.startAgain()
-	m.Wake = m.Expires
-	m.Why = because("in_line")
+	q.waitInLine(m, m.Due)
 	return q.note(tx, m, Event{Kind: KindRestarted, Identity: pin})
 }
 

@@ -182,10 +182,13 @@ type Report struct {
 	ID       string      `json:"id,omitempty"`   // our message id, where the route knows it (relay)
 	State    ReportState `json:"state"`          //
 	Code     string      `json:"code,omitempty"` // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
-	Why      string      `json:"why,omitempty"`  // its meaning in words
-	Sent     time.Time   `json:"sent,omitzero"`  // the network's times: for display, never for order
-	Done     time.Time   `json:"done,omitzero"`
-	Raw      string      `json:"raw,omitempty"` // hex of the PDU as it came
+	Why      string      `json:"why,omitempty"`  // its meaning in the network's words
+	// Reason is the key of the plain text for a person: not_reached, refused …
+	// Empty reads as refused where State is undelivered.
+	Reason string    `json:"reason,omitempty"`
+	Sent   time.Time `json:"sent,omitzero"` // the network's times: for display, never for order
+	Done   time.Time `json:"done,omitzero"`
+	Raw    string    `json:"raw,omitempty"` // hex of the PDU as it came
 }
 
 // Inbound is one message, or one part of one, that came in.

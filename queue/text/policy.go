@@ -105,10 +105,7 @@ func (in *input) fit(holds func(rune) bool, replace replacer, drop bool) fitted 
 			out.WriteString(c)
 			continue
 		}
-		// 1½ is not 11/2.
-		if isFraction(c) && endsInDigit(out.String()) {
-			to = " " + to
-		}
+		to = apart(out.String(), to)
 		out.WriteString(to)
 		from, same := narrow(c, to)
 		f.changes = append(f.changes, Change{From: from, To: to[len(c)-len(from):], Pos: in.place(pos + same)})

@@ -41,7 +41,7 @@ func ParseAmount(s string) (Amount, error) {
 }
 
 func isDigits(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
+	return all(s, isDigit)
 }
 
 // String writes the amount with a point and two to six decimals: "0.045",

@@ -80,36 +80,44 @@ func lastStep(r rune) (string, bool) {
 	if r < 0x80 {
 		return "", false // it is plain, and where that is not enough nothing is plainer
 	}
-	to := unidecode.Unidecode(string(r))
-	if strings.TrimSpace(to) == "" || !all(to, isPlain) {
+	to := strings.TrimSpace(unidecode.Unidecode(string(r)))
+	if to == "" || !all(to, isPlain) {
 		return "", false
 	}
-	if unicode.Is(unicode.Latin, r) {
+	switch {
+	case unicode.Is(unicode.Latin, r):
 		return to, all(to, isLetter) // ə is not @
+	case !unicode.Is(unicode.Common, r):
+		return "", false
+	case unicode.In(r, unicode.P):
+		return to, !strings.ContainsFunc(to, isLetterOrDigit) // ‰ is not %0
 	}
-	if unicode.Is(unicode.Common, r) && unicode.In(r, unicode.P, unicode.Sc, unicode.N) {
-		return to, true
-	}
-	return "", false
+	return to, unicode.In(r, unicode.Sc, unicode.N)
 }
 
 func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }
+
+func isDigit(r rune) bool { return r >= '0' && r <= '9' }
+
+func isLetterOrDigit(r rune) bool { return isLetter(r) || isDigit(r) }
 
 // isPlain: what the policy ascii lets through. The list is that of the
 // substitution table's page (field-notes §2.5), and the line feed, which the
 // page forgot.
 func isPlain(r rune) bool {
-	return isLetter(r) || r >= '0' && r <= '9' || strings.ContainsRune(" \n'\"_-!#$%&()*+,./:;<=>?@", r)
+	return isLetterOrDigit(r) || strings.ContainsRune(" \n'\"_-!#$%&()*+,./:;<=>?@", r)
 }
 
 // isLatinAccent: the combining marks used with Latin letters. One that NFC
 // could not compose has no plain form but nothing.
 func isLatinAccent(r rune) bool { return r >= 0x0300 && r <= 0x036F }
 
-func isFraction(c string) bool { return c == "¼" || c == "½" || c == "¾" }
-
-func endsInDigit(s string) bool {
-	return s != "" && s[len(s)-1] >= '0' && s[len(s)-1] <= '9'
+// apart puts a blank before a fraction that follows a digit: 1½ is not 11/2.
+func apart(before, to string) string {
+	if before != "" && to != "" && isDigit(rune(before[len(before)-1])) && isDigit(rune(to[0])) && strings.Contains(to, "/") {
+		return " " + to
+	}
+	return to
 }
 
 //go:embed tables/translit.csv

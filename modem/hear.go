@@ -52,7 +52,7 @@ func (s *session) hearAll() {
 
 // hearSome takes events as long as the worker has room for them.
 func (s *session) hearSome() {
-	for len(s.jobs) < cap(s.jobs) {
+	for len(s.m.jobs) < cap(s.m.jobs) {
 		e, ok := s.conn.Take()
 		if !ok {
 			return

@@ -151,7 +151,7 @@ func (s *session) take(from slot, stat int, raw string) bool {
 			s.disclaim(from)
 			return true
 		}
-		if len(s.jobs) >= cap(s.jobs) {
+		if len(s.m.jobs) >= cap(s.m.jobs) {
 			s.disclaim(from)
 			return false
 		}

@@ -71,8 +71,11 @@ type Modem struct {
 	open     func(Config) (at.Port, error)
 	present  func(path string) bool
 
+	// Of Run.
+	sink route.Sink
+	jobs chan job // to the worker that talks to the sink
+
 	mu      sync.Mutex
-	sink    route.Sink
 	status  route.Status
 	session *session // that may send now; nil while not ready
 	ladder  ladder
@@ -119,8 +122,12 @@ func (m *Modem) Name() string { return m.cfg.Name }
 // is not an error: it waits, and says for what.
 func (m *Modem) Run(ctx context.Context, sink route.Sink) error {
 	m.mu.Lock()
-	m.sink = sink
+	m.sink, m.jobs = sink, make(chan job, 64)
 	m.mu.Unlock()
+	var worker sync.WaitGroup
+	worker.Go(func() { m.tell(ctx) })
+	defer worker.Wait()
+	defer close(m.jobs)
 	defer m.publish(func(s *route.Status) { s.State, s.Code, s.Doing = route.Stopped, "", "" })
 	for {
 		if err := m.absent(ctx); err != nil {

@@ -69,7 +69,7 @@ func (s *session) serve(ctx context.Context) (state, error) {
 			grab = s.line
 		}
 		var events <-chan struct{} // not heard while the worker is full: then nothing is acknowledged
-		if len(s.jobs) < cap(s.jobs)/2 {
+		if len(s.m.jobs) < cap(s.m.jobs)/2 {
 			events = s.conn.Ready()
 		}
 		select {

@@ -99,7 +99,6 @@ type session struct {
 	storage                         string // AT+CPMS
 
 	line  chan struct{} // held by whoever talks to the modem: a Send, or the states
-	jobs  chan job      // to the worker that talks to the sink
 	over  chan struct{} // closed when the session ends
 	alarm chan trouble  // from Send to the states
 
@@ -151,7 +150,6 @@ func (m *Modem) connected(ctx context.Context) error {
 	s := &session{
 		m: m, conn: conn, log: m.log,
 		line:  make(chan struct{}, 1), // held by the states, until ready
-		jobs:  make(chan job, 64),
 		over:  make(chan struct{}),
 		alarm: make(chan trouble, 1),
 		acked: make(chan struct{}, 1),
@@ -159,10 +157,6 @@ func (m *Modem) connected(ctx context.Context) error {
 		until: map[string]time.Time{},
 	}
 	s.line <- struct{}{}
-	var worker sync.WaitGroup
-	worker.Go(func() { s.tell(ctx) })
-	defer worker.Wait()
-	defer close(s.jobs)
 	defer conn.Close()
 	defer close(s.over)
 	defer m.dismiss(s)

@@ -15,6 +15,7 @@ type job struct {
 	ready  *route.Report // instead of a PDU
 	ack    ack
 
+	from     *session
 	identity string // of the SIM that it came to
 }
 
@@ -26,21 +27,24 @@ type ack struct {
 }
 
 // deliver hands a job to the worker. The caller has made sure of room, or
-// waits: there is one worker, so that what happened first is told first.
+// waits: there is one worker for all connections of a modem, so that what
+// happened first is told first.
 func (s *session) deliver(j job) {
 	if j.ready == nil && j.raw == "" {
 		s.log.Warn("the modem announced a message and did not show it")
 		return
 	}
-	j.identity = s.identity()
-	s.jobs <- j
+	j.from, j.identity = s, s.identity()
+	s.m.jobs <- j
 }
 
 // tell is the worker: it tells the sink, in order, and queues the
-// acknowledgement. It ends when jobs is closed.
-func (s *session) tell(ctx context.Context) {
-	for j := range s.jobs {
-		committed := s.tellOne(ctx, j)
+// acknowledgement at the connection that the job came from. It ends when jobs
+// is closed.
+func (m *Modem) tell(ctx context.Context) {
+	for j := range m.jobs {
+		committed := m.tellOne(ctx, j)
+		s := j.from
 		s.mu.Lock()
 		if committed {
 			s.acks = append(s.acks, j.ack)
@@ -63,48 +67,45 @@ const (
 	tellFor   = 12 * time.Second // inside the network's acknowledgement timer, about 15 s
 )
 
-func (s *session) tellOne(ctx context.Context, j job) bool {
+func (m *Modem) tellOne(ctx context.Context, j job) bool {
 	for since := time.Now(); ; {
-		err := s.tellSink(ctx, j)
+		err := m.tellSink(ctx, j)
 		switch {
 		case err == nil:
 			return true
 		case ctx.Err() != nil:
 			return false
 		case j.ack.slot != (slot{}), j.ack.wanted && time.Since(since) > tellFor:
-			s.log.Error("a message from the network could not be kept; it will come again", "err", err)
+			m.log.Error("a message from the network could not be kept; it will come again", "err", err)
 			if j.ack.wanted {
 				// The modem may stop direct delivery now (27.005 §3.4.1).
-				s.rearm.Store(true)
+				j.from.rearm.Store(true)
 			}
 			return false
 		}
 		select {
 		case <-time.After(tellPause):
-		case <-s.over:
-			return false
 		case <-ctx.Done():
 			return false
 		}
 	}
 }
 
-func (s *session) tellSink(ctx context.Context, j job) error {
-	sink, name := s.m.sink, s.m.cfg.Name
+func (m *Modem) tellSink(ctx context.Context, j job) error {
 	if j.ready != nil {
-		return sink.Reported(ctx, *j.ready)
+		return m.sink.Reported(ctx, *j.ready)
 	}
 	if isReport(j) {
 		rep, err := readReport(j.raw)
 		if err == nil {
-			rep.Route, rep.Identity, rep.Key = name, j.identity, key(j.identity, j.raw)
-			return sink.Reported(ctx, rep)
+			rep.Route, rep.Identity, rep.Key = m.cfg.Name, j.identity, key(j.identity, j.raw)
+			return m.sink.Reported(ctx, rep)
 		}
-		s.log.Warn("a status report could not be read; it is kept as it came", "err", err)
+		m.log.Warn("a status report could not be read; it is kept as it came", "err", err)
 	}
 	in := readDeliver(j.raw)
-	in.Route, in.Identity, in.Key = name, j.identity, key(j.identity, j.raw)
-	return sink.Received(ctx, in)
+	in.Route, in.Identity, in.Key = m.cfg.Name, j.identity, key(j.identity, j.raw)
+	return m.sink.Received(ctx, in)
 }
 
 // isReport tells by the PDU, where it can be read that far: a memory may hold

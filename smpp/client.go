@@ -339,6 +339,11 @@ func (c *Client) submit(ctx context.Context, ticket uint64, p *outPart) (ref str
 		}
 		q := &request{
 			frame: slices.Clone(p.frame), resp: submitResp,
+			heard: func(f frame) { // before its receipt, which may be the next PDU
+				if f.ID == submitResp && f.Status == statusOK {
+					ref = c.ids.submitted(cstring(f.body), p.to)
+				}
+			},
 			late: func(f frame) { c.desk.putLate(lateAnswer{*p, f}) },
 		}
 		a := s.ask(ctx, q, c.cfg.SendTimeout)
@@ -353,7 +358,7 @@ func (c *Client) submit(ctx context.Context, ticket uint64, p *outPart) (ref str
 			}
 			return "", c.lost(p, a.err)
 		case a.Status == statusOK && a.ID == submitResp:
-			return c.ids.submitted(cstring(a.body), p.to), nil
+			return ref, nil
 		}
 		verdict := refused(c.cfg.Name, p.what(), a.Status, p.codes)
 		if !throttling(a.Status) || verdict.Fate != route.Retry {

@@ -48,7 +48,7 @@ type desk struct {
 	plain atomic.Bool
 
 	mu         sync.Mutex
-	unanswered []digest // stored, but the session broke before we could say so
+	unanswered []digest // stored, but the session broke and nobody may have heard us say so
 }
 
 // task is one deliver_sm or data_sm, to be answered on its session.
@@ -310,7 +310,7 @@ func (d *desk) lateAnswer(ctx context.Context, sink route.Sink, a lateAnswer) {
 	}
 }
 
-// remember notes that a PDU is stored and its answer did not leave: the SMSC
+// remember notes that a PDU is stored and its answer may be lost: the SMSC
 // will bring it again.
 func (d *desk) remember(dig digest) {
 	d.mu.Lock()
@@ -322,7 +322,7 @@ func (d *desk) remember(dig digest) {
 }
 
 // answerAgain acknowledges a PDU that an earlier session brought, that is
-// stored already, and whose answer never left.
+// stored already, and whose answer was lost.
 func (d *desk) answerAgain(t task, dig digest) bool {
 	d.mu.Lock()
 	at := -1

@@ -20,6 +20,11 @@ const (
 	maxBatch   = 64         // PDUs per write: what a failed write leaves in doubt stays small
 	maxPending = 4096       // PDUs not yet written: a peer that asks and never reads gets no more memory
 	maxLate    = 4096       // answers still hoped for after our patience
+
+	// An answer of ours that was written this shortly before the connection
+	// broke may never have arrived; more than maxAcks are not remembered.
+	ackDoubt = 10 * time.Second
+	maxAcks  = 256
 )
 
 var (
@@ -52,6 +57,8 @@ type session struct {
 	asked   int                 // of these, somebody stands waiting
 	late    int                 // of these, given up
 	silent  int                 // submits given up since the last answer
+	acks    []ack               // answers with a lost that were written lately
+	parted  bool                // the SMSC took leave, so it has read everything
 	leaving bool                // we ask nothing any more but to unbind
 	idle    chan struct{}       // when set: closed once asked is 0
 	ended   error               // set once; nothing is accepted after it
@@ -71,8 +78,9 @@ type request struct {
 	left   bool        // its first byte may have left
 	gone   bool        // nobody waits any more
 	answer chan answer // capacity 1; nil where nobody waits
+	heard  func(frame) // called by the reader for an answer in time, before all that came after it
 	late   func(frame) // called by the reader for an answer after our patience
-	lost   func()      // called when the session ends and left is false
+	lost   func()      // called when the session breaks and this may not have arrived
 	last   error       // set: the session ends with it once this is written
 }
 
@@ -81,6 +89,12 @@ type answer struct {
 	frame
 	err  error
 	left bool // with err: the first byte may have left
+}
+
+// ack is an answer of ours that was written.
+type ack struct {
+	at   time.Time
+	lost func()
 }
 
 func newSession(conn net.Conn, cfg *Config, d *desk) *session {
@@ -148,6 +162,11 @@ func (s *session) settle() {
 		}
 	}
 	s.pending = nil
+	for _, a := range s.acks {
+		if !s.parted && time.Since(a.at) < ackDoubt {
+			a.lost()
+		}
+	}
 	for seq, q := range s.waiting {
 		if !q.gone && q.answer != nil {
 			q.answer <- answer{err: s.ended, left: q.left}
@@ -176,8 +195,11 @@ func (s *session) leave() {
 		s.log.Error("leaving without unbind", "err", err)
 		return
 	}
-	// Nothing depends on the answer; the connection closes in any case.
-	s.ask(context.Background(), &request{frame: b, resp: pdu.UnbindRespID}, s.timers.Unbind)
+	// The connection closes whatever the answer is.
+	a := s.ask(context.Background(), &request{frame: b, resp: pdu.UnbindRespID}, s.timers.Unbind)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parted = a.err == nil
 }
 
 // ask sends a request and waits for its answer, at most for patience. If ctx
@@ -351,6 +373,7 @@ func (s *session) write() error {
 				}
 				return fmt.Errorf("the connection broke while sending: %w", err)
 			}
+			s.written(batch)
 			if why := batch[len(batch)-1].last; why != nil {
 				return why
 			}
@@ -375,6 +398,21 @@ func (s *session) nextBatch() []*request {
 		s.pending = nil
 	}
 	return batch
+}
+
+// written notes which answers of ours are on their way.
+func (s *session) written(batch []*request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range batch {
+		if q.lost == nil {
+			continue
+		}
+		if len(s.acks) == maxAcks {
+			s.acks = append(s.acks[:0], s.acks[maxAcks/2:]...)
+		}
+		s.acks = append(s.acks, ack{time.Now(), q.lost})
+	}
 }
 
 // neverLeft corrects what nextBatch assumed, when a write ended after n octets.
@@ -465,6 +503,9 @@ func (s *session) answered(f frame) {
 	s.forget(q)
 	s.silent = 0
 	gone := q.gone
+	if !gone && q.heard != nil {
+		q.heard(f)
+	}
 	if !gone && q.answer != nil {
 		q.answer <- answer{frame: f}
 	}
@@ -486,6 +527,9 @@ func (s *session) serveRequest(f frame) error {
 		// The desk is full. The SMSC keeps the message and comes again.
 		return s.replyCarried(f, statusQueueFull, nil)
 	case pdu.UnbindID:
+		s.mu.Lock()
+		s.parted = true
+		s.mu.Unlock()
 		return s.replyLast(pdu.NewUnbindResp(), f.Seq, 0, errUnbound)
 	case pdu.AlertNotificationID, pdu.OutbindID: // have no answer. SMPP 3.4 §4.1.7, §4.12
 		s.log.Debug("nothing to do", "command", name(f.ID))
@@ -496,7 +540,7 @@ func (s *session) serveRequest(f frame) error {
 }
 
 // replyCarried answers a deliver_sm or data_sm. lost is called when the
-// session ends before the answer could leave.
+// session breaks and the answer may not have arrived.
 func (s *session) replyCarried(f frame, status pdu.Status, lost func()) error {
 	p := pdu.NewDeliverSMResp() // with an empty message_id. SMPP 3.4 §4.6.2
 	if f.ID == pdu.DataSMID {

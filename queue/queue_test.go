@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,9 +185,10 @@ func TestNotOfferedKeepsItsPlaceAndTheLaneRests(t *testing.T) {
 	inBox(t, func(t *testing.T, b *box) {
 		modem := routetest.NewFake("counter")
 		b.open(modem)
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		modem.Answer(func(route.Outbound) (route.Receipt, error) {
-			if down {
+			if down.Load() {
 				return route.Receipt{}, fail(route.NotOffered)
 			}
 			return route.Receipt{}, nil
@@ -198,7 +201,7 @@ func TestNotOfferedKeepsItsPlaceAndTheLaneRests(t *testing.T) {
 		if m := b.want(first, Queued, "in_line"); m.Tried != 0 {
 			t.Errorf("not offered must not count: tried %d", m.Tried)
 		}
-		down = false
+		down.Store(false)
 		modem.SetState(route.Ready) // any news of the route ends the rest
 		synctest.Wait()
 		log := modem.Log()
@@ -467,18 +470,25 @@ func TestTwoMessagesToOneNumberAreNeverInFlightTogether(t *testing.T) {
 		modem.SetLanes(8)
 		modem.Latency(time.Second)
 		b.open(modem)
+		var mu sync.Mutex
 		var flying, most, to int
 		var order []string
 		modem.Answer(func(out route.Outbound) (route.Receipt, error) {
+			mu.Lock()
 			if out.To == anna {
 				flying++
 				most = max(most, flying)
 				order = append(order, out.ID)
-				defer func() { flying-- }()
 			} else {
 				to++
 			}
+			mu.Unlock()
 			time.Sleep(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			if out.To == anna {
+				flying--
+			}
 			return route.Receipt{Parts: sent(out.ID)}, nil
 		})
 		var want []string
@@ -489,10 +499,14 @@ func TestTwoMessagesToOneNumberAreNeverInFlightTogether(t *testing.T) {
 			b.add(Draft{To: fmt.Sprintf("+316%08d", 50000000+i)})
 		}
 		b.later(1500 * time.Millisecond)
+		mu.Lock()
+		defer mu.Unlock()
 		if to < 7 {
 			t.Errorf("others had to wait for the busy recipient: %d went out beside it", to)
 		}
+		mu.Unlock()
 		b.later(time.Minute)
+		mu.Lock()
 		if most != 1 {
 			t.Errorf("%d messages to one number were in flight together", most)
 		}
@@ -686,9 +700,10 @@ func TestDoubtBlamesTheSIMAfterThreeRecipients(t *testing.T) {
 		inBox(t, func(t *testing.T, b *box) {
 			modem := routetest.NewFake("counter")
 			b.open(modem)
-			refuse := true
+			var refuse atomic.Bool
+			refuse.Store(true)
 			modem.Answer(func(out route.Outbound) (route.Receipt, error) {
-				if refuse {
+				if refuse.Load() {
 					return route.Receipt{}, doubt
 				}
 				return route.Receipt{}, nil
@@ -710,7 +725,7 @@ func TestDoubtBlamesTheSIMAfterThreeRecipients(t *testing.T) {
 			if why, _ := b.q.Explain(b.get(ids[3])); why.Code != "sim_refused" {
 				t.Errorf("explained as %s", why.Code)
 			}
-			refuse = false // the SIM was topped up; the probe heals it without a click
+			refuse.Store(false) // the SIM was topped up; the probe heals it without a click
 			b.later(30 * time.Minute)
 			for _, id := range ids {
 				b.want(id, Sent, "wait_report")

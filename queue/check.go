@@ -8,9 +8,10 @@ import (
 	"tillpost/queue/store"
 )
 
-// check holds every message against the invariants of the queue. It runs with
-// store.Check. The store itself checks that records are whole and that each
-// index entry has its row.
+// Check holds every message against the invariants of the queue. It runs with
+// store.Check where a Queue is open; a command that looks at a file of a
+// stopped box adds it with store.AddCheck. The store itself checks that records
+// are whole and that each index entry has its row.
 //
 //  1. A state is one of States.
 //  2. There is a part for each segment, numbered in order, and at least one.
@@ -20,7 +21,7 @@ import (
 //  6. A delivered message has only delivered parts.
 //  7. Nothing that was sent has a part that never left.
 //  8. Only a message of several parts is pinned.
-func (q *Queue) check(tx *store.Tx) error {
+func Check(tx *store.Tx) error {
 	var wrong []error
 	for m, err := range messages.Scan(tx, nil) {
 		if err != nil {

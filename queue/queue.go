@@ -96,7 +96,7 @@ func New(cfg Config) (*Queue, error) {
 	if err := q.recover(); err != nil {
 		return nil, fmt.Errorf("queue: reading what was left at the last stop: %w", err)
 	}
-	q.db.AddCheck("queue", q.check)
+	q.db.AddCheck("queue", Check)
 	return q, nil
 }
 

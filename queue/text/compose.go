@@ -1,7 +1,9 @@
 package text
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,7 +81,7 @@ type Plan struct {
 	Locking  int       `json:"locking,omitempty"`
 	RefBits  int       `json:"ref_bits"`
 	Segments []Segment `json:"segments"`
-	Changes  []Change  `json:"changes"`
+	Changes  []Change  `json:"changes"` // by position
 	Units    int       `json:"units"` // of all parts, without their headers
 	Room     int       `json:"room"`  // units that one part of this message holds
 	Left     int       `json:"left"`  // units free in the last part
@@ -132,8 +134,9 @@ func Compose(s string, opt Options) (*Plan, error) {
 	}
 	p := &Plan{
 		Text: d.text, Alphabet: d.alphabet, Shift: d.shift, Locking: d.locking, RefBits: opt.RefBits,
-		Segments: segments, Changes: append(in.changes, d.changes...),
+		Segments: segments, Changes: slices.Concat([]Change{}, in.changes, d.changes),
 	}
+	slices.SortStableFunc(p.Changes, func(a, b Change) int { return cmp.Compare(a.Pos, b.Pos) })
 	p.count()
 	if p.Alphabet == AlphabetUCS2 {
 		p.blame(in, d.missing, opt)
@@ -142,6 +145,13 @@ func Compose(s string, opt Options) (*Plan, error) {
 		return p, p.tooLong(opt.MaxParts)
 	}
 	return p, nil
+}
+
+func characters(n int) string {
+	if n == 1 {
+		return "1 character"
+	}
+	return fmt.Sprintf("%d characters", n)
 }
 
 // longest is more bytes of UTF-8 than MostParts can carry in any alphabet.
@@ -195,7 +205,7 @@ func (p *Plan) tooLong(most int) *Error {
 		refBits = 0
 	}
 	room := most * Capacity(p.Alphabet, Header(p.Shift, p.Locking, refBits))
-	detail := fmt.Sprintf("the text needs %d SMS and %d are allowed: shorten it by about %d characters", p.Parts(), most, max(1, p.Units-room))
+	detail := fmt.Sprintf("the text needs %d SMS and the limit is %d: shorten it by about %s", p.Parts(), most, characters(max(1, p.Units-room)))
 	if p.Instead != nil && p.Instead.Parts <= most {
 		detail += fmt.Sprintf(", or replace the characters that the short alphabet lacks, then it needs %d", p.Instead.Parts)
 	}
@@ -311,7 +321,7 @@ func notUTF8(s string) *Error {
 		r, n := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && n == 1 {
 			return &Error{Field: "text", Code: CodeTextUTF8,
-				Detail: fmt.Sprintf("byte %d (0x%02X, after %d characters) is not UTF-8: save or send the text as UTF-8", i, s[i], runes),
+				Detail: fmt.Sprintf("byte %d (0x%02X, after %s) is not UTF-8: save or send the text as UTF-8", i, s[i], characters(runes)),
 				Chars:  []Char{{Text: fmt.Sprintf("0x%02X", s[i]), Pos: runes}}}
 		}
 		i += n

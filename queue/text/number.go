@@ -20,15 +20,15 @@ const (
 type Kind string
 
 const (
-	Mobile   Kind = "mobile"   // also machines (NL 097)
-	Landline Kind = "landline" // most networks refuse an SMS to it
-	Any      Kind = "any"      // mobile or landline, the country does not tell
-	Free     Kind = "free"     // free of charge to the caller
-	Shared   Kind = "shared"   // shared cost
-	Premium  Kind = "premium"  // costs the caller extra
-	Other    Kind = "other"    // company, personal, pager, over the Internet
-	Short    Kind = "short"    // a short code of the home network
-	Unknown  Kind = ""         // a range or a country whose plan we do not have
+	KindMobile   Kind = "mobile"   // also machines (NL 097)
+	KindLandline Kind = "landline" // most networks refuse an SMS to it
+	KindAny      Kind = "any"      // mobile or landline, the country does not tell
+	KindFree     Kind = "free"     // free of charge to the caller
+	KindShared   Kind = "shared"   // shared cost
+	KindPremium  Kind = "premium"  // costs the caller extra
+	KindOther    Kind = "other"    // company, personal, pager, over the Internet
+	KindShort    Kind = "short"    // a short code of the home network
+	KindUnknown  Kind = ""         // a range or a country whose plan we do not have
 )
 
 // Number is a phone number in one spelling: E.164, or the digits of a short
@@ -43,7 +43,7 @@ type Number struct {
 // String is "+31612345678", or "8080" for a short code, or empty for the zero
 // value.
 func (n Number) String() string {
-	if n.digits == "" || n.kind == Short {
+	if n.digits == "" || n.kind == KindShort {
 		return n.digits
 	}
 	return "+" + n.digits
@@ -53,7 +53,7 @@ func (n Number) String() string {
 func (n Number) IsZero() bool { return n.digits == "" }
 
 // Short says whether n is a short code.
-func (n Number) Short() bool { return n.kind == Short }
+func (n Number) Short() bool { return n.kind == KindShort }
 
 // Country is the ISO 3166 code of the country. A short code is of the country
 // it was parsed for, which may be empty.
@@ -65,7 +65,7 @@ func (n Number) Kind() Kind { return n.kind }
 // Premium says whether the number costs extra. ParseNumber refuses those;
 // ReadNumber does not.
 func (n Number) Premium() bool {
-	return n.kind == Premium || n.Short() && isPremiumShort(n.digits)
+	return n.kind == KindPremium || n.Short() && isPremiumShort(n.digits)
 }
 
 // MarshalText writes the number as String does.
@@ -78,8 +78,12 @@ func (n Number) LogValue() slog.Value {
 }
 
 // AllowedIn refuses a number whose country is not in the list, with
-// number_country. A list that holds "*" allows every country.
+// number_country. A list that holds "*" allows every country, an empty one
+// none: the shop has not said where it is.
 func (n Number) AllowedIn(countries []string) error {
+	if len(countries) == 0 {
+		return &Error{Field: "to", Code: CodeNumberCountry, Detail: "no country is allowed yet: set the country of the shop (country) or a list (limits.countries)"}
+	}
 	if slices.Contains(countries, n.country) || slices.Contains(countries, "*") {
 		return nil
 	}
@@ -124,7 +128,7 @@ func ReadNumber(s, country string) (Number, error) {
 		return international(s, digits)
 	}
 	if len(digits) >= 3 && len(digits) <= 6 && digits[0] != '0' {
-		return Number{digits: digits, country: country, kind: Short}, nil
+		return Number{digits: digits, country: country, kind: KindShort}, nil
 	}
 	home, ok := countries()[country]
 	if !ok {
@@ -228,7 +232,7 @@ func (c *country) national(s, digits string) (Number, error) {
 	// Without the trunk prefix: the country has none, or a spreadsheet took the
 	// leading zero of a mobile number; premium numbers have none in Ireland.
 	r, w := c.find(digits)
-	if w == "" && (len(c.trunk) == 0 || r.kind == Mobile || r.kind == Premium) {
+	if w == "" && (len(c.trunk) == 0 || r.kind == KindMobile || r.kind == KindPremium) {
 		return c.number(digits, r), nil
 	}
 	if why == "" {

@@ -45,7 +45,7 @@ func TestParseNumber(t *testing.T) {
 
 func TestReadNumberKeepsPremium(t *testing.T) {
 	n, err := ReadNumber("0900-1234", "NL")
-	if err != nil || n.String() != "+319001234" || !n.Premium() || n.Kind() != Premium {
+	if err != nil || n.String() != "+319001234" || !n.Premium() || n.Kind() != KindPremium {
 		t.Errorf("%q, %q, %v", n, n.Kind(), err)
 	}
 	if n, err := ReadNumber("118000", "DE"); err != nil || !n.Short() || !n.Premium() {
@@ -84,6 +84,7 @@ func TestAllowedIn(t *testing.T) {
 		{"+46701234567", "NL", []string{"*"}, true},
 		{"+18761234567", "NL", []string{"NL", "US"}, false},
 		{"8080", "NL", Neighbours("NL"), true},
+		{"8080", "", Neighbours(""), false},
 	} {
 		n, err := ParseNumber(c.number, c.home)
 		if err != nil {
@@ -103,7 +104,7 @@ func TestPlans(t *testing.T) {
 	if got := Countries(); !slices.Equal(got, want) {
 		t.Errorf("countries %v, want the European Union, NO, CH, GB: %v", got, want)
 	}
-	kinds := []Kind{Mobile, Landline, Any, Free, Shared, Premium, Other, Unknown}
+	kinds := []Kind{KindMobile, KindLandline, KindAny, KindFree, KindShared, KindPremium, KindOther, KindUnknown}
 	known := slices.Collect(maps.Values(codes()))
 	for iso, c := range countries() {
 		if codes()[c.code] != iso {

@@ -55,7 +55,7 @@ func (c *country) find(nsn string) (r numberRange, why string) {
 		}
 		// A landline range may lie under a premium one and have other lengths
 		// (IE 1 5… and 15…). Nothing lies under a mobile range.
-		if r.kind == Mobile {
+		if r.kind == KindMobile {
 			break
 		}
 	}
@@ -81,7 +81,7 @@ func (c *country) wrongLength(r numberRange, has int) string {
 		want += " to " + strconv.Itoa(r.max)
 	}
 	what := "a number"
-	if r.kind == Mobile {
+	if r.kind == KindMobile {
 		what = "a mobile number"
 	}
 	return fmt.Sprintf("it is %s, %s of %s has %s digits after +%s", is, what, c.name, want, c.code)

@@ -203,12 +203,12 @@ func (p *Plan) blame(in *input, chars []Char, opt Options) {
 	}
 	p.Instead = &Instead{Text: without.text, Parts: len(segments)}
 	if len(p.Culprits) == 1 {
-		p.Culprits[0].Saves = p.Parts() - p.Instead.Parts
+		p.Culprits[0].Saves = max(0, p.Parts()-p.Instead.Parts)
 	} else {
 		// One gone, the others still force UCS-2: it saves its own units only.
 		u := unitsWithout(p.Text, index, p.Culprits)
 		for i := range p.Culprits {
-			p.Culprits[i].Saves = p.Parts() - u.parts(i, opt.RefBits)
+			p.Culprits[i].Saves = max(0, p.Parts()-u.parts(i, opt.RefBits)) // ½ alone only grows to 1/2
 		}
 	}
 	slices.SortStableFunc(p.Culprits, func(a, b Culprit) int { return cmp.Compare(len(b.At), len(a.At)) })

@@ -58,10 +58,10 @@ func Capacity(alphabet string, header int) int {
 // Split cuts text into the parts of a message. It is the only cutter in the
 // house.
 //
-// It makes as few parts as can be, filled from the left; among cuts that cost
-// no further part it takes one between two characters as a reader sees them,
-// so that no emoji family, flag or CR LF is torn. An escape sequence or a
-// surrogate pair is never torn. An empty text is one part of no units.
+// It makes as few parts as can be, filled from the left. Where that many parts
+// leave a choice it cuts between two characters as a reader sees them, so that
+// no emoji family, flag or CR LF is torn. An escape sequence or a surrogate
+// pair is never torn. An empty text is one part of no units.
 //
 // alphabet is AlphabetGSM7 or AlphabetUCS2; shift and locking are the
 // national tables in use (gsm7 only), refBits the width of the reference: 8 or

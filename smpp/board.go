@@ -17,13 +17,14 @@ var errRestart = errors.New("somebody asked for a new connection")
 type board struct {
 	logins chan struct{} // a token: who holds it may log in
 
-	mu      sync.Mutex
-	out     route.Sink
-	links   []linkState
-	refused time.Time     // no login before this
-	restart chan struct{} // closed by again
-	rate    float64       // what throttling left us; 0: nothing special
-	status  route.Status  // as last published
+	mu       sync.Mutex
+	out      route.Sink
+	links    []linkState
+	refused  time.Time     // no login before this
+	refusals int           // logins refused in a row
+	restart  chan struct{} // closed by again
+	rate     float64       // what throttling left us; 0: nothing special
+	status   route.Status  // as last published
 }
 
 // linkState is one line on the board.
@@ -89,6 +90,7 @@ func (b *board) connecting(n int, addr string) {
 func (b *board) up(n int, peer, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.refusals = 0
 	l := &b.links[n]
 	l.state, l.code, l.detail, l.peer, l.addr = route.Ready, "", "", peer, addr
 	b.publish()
@@ -196,11 +198,17 @@ func (b *board) login(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// hold keeps all links from logging in for a while.
-func (b *board) hold(d time.Duration) {
+// refusedLogin keeps all links from logging in for a while, and returns for
+// how long. The first refusal of the kind that may be the SMSC's own trouble
+// (stop is false) is given another try after a minute.
+func (b *board) refusedLogin(pause time.Duration, stop bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.refused = time.Now().Add(d)
+	if b.refusals++; b.refusals == 1 && !stop {
+		pause = min(pause, time.Minute)
+	}
+	b.refused = time.Now().Add(pause)
+	return pause
 }
 
 // again ends all sessions and pauses: whatever there was to wait for, a

@@ -28,7 +28,7 @@ const (
 const sinkPatience = 30 * time.Second
 
 // keepUnanswered bounds the memory of messages stored but not acknowledged.
-const keepUnanswered = 1024
+const keepUnanswered = 2 * deskTasks
 
 // desk is where everything lands that the SMSC tells by itself. One clerk
 // works it off in order, whichever session it came from.

@@ -9,8 +9,8 @@
 //     NotOffered;
 //   - a deliver_sm is answered after the sink's commit and with a failure if
 //     that failed, so that the SMSC keeps what we could not;
-//   - the goroutine that reads the wire never waits: not for the disk, not for
-//     a window, not for the peer. Memory stays bounded whatever the peer sends;
+//   - the goroutine that reads the wire waits neither for the disk nor for a
+//     window, and memory stays bounded whatever the peer sends;
 //   - the id in a receipt reaches the queue spelled as the id of the
 //     submit_sm_resp was, in whichever base the SMSC writes either.
 //

@@ -65,10 +65,9 @@ type link struct {
 	resp pdu.ID
 	send bool // may submit
 
-	pause   time.Duration // before the next try, if that is to wait
-	addr    int           // index of the address to try
-	tried   int           // addresses tried since the last pause
-	refused int           // logins refused in a row
+	pause time.Duration // before the next try, if that is to wait
+	addr  int           // index of the address to try
+	tried int           // addresses tried since the last pause
 }
 
 // links are the binds that the settings ask for.
@@ -90,7 +89,7 @@ func (c *Client) links() []*link {
 
 // run connects, serves and waits, again and again.
 func (l *link) run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		restarted := l.c.board.restarted()
 		begun := time.Now()
 		err := l.connect(ctx, restarted)
@@ -121,16 +120,11 @@ func (l *link) failed(err error) time.Duration {
 	refusal, refused := errors.AsType[*bindRefused](err)
 	if refused && refusal.fatal() {
 		// The other addresses are the same provider with the same accounts.
-		wait := t.Refused
-		if l.refused++; l.refused == 1 && !refusal.stop() {
-			wait = min(wait, time.Minute)
-		}
-		c.board.hold(wait)
+		wait := c.board.refusedLogin(t.Refused, refusal.stop())
 		c.board.down(l.n, route.Hand, "provider_login", err)
 		c.cfg.Log.Error("the SMSC refuses the login", "err", err, "next_try", wait)
 		return wait
 	}
-	l.refused = 0
 	wait := time.Duration(0)
 	if l.tried >= len(c.cfg.Addrs) {
 		l.tried = 0
@@ -169,7 +163,6 @@ func (l *link) connect(ctx context.Context, restarted <-chan struct{}) error {
 	}
 	next()
 
-	l.refused = 0
 	c.cfg.Log.Info("bound to the SMSC", "addr", addr, "system_id", peer, "bind", name(l.resp&^isResp))
 	if l.send {
 		c.window.open(s)

@@ -18,7 +18,7 @@ import (
 const (
 	maxSeq     = 0x7FFFFFFF // SMPP 3.4 §5.1.4
 	maxBatch   = 64         // PDUs per write: what a failed write leaves in doubt stays small
-	maxPending = 4096       // PDUs not yet written: a peer that asks and never reads gets no more memory
+	maxPending = 4096       // PDUs not yet written: while there are more we do not read either
 	maxLate    = 4096       // answers still hoped for after our patience
 
 	// An answer of ours that was written this shortly before the connection
@@ -63,8 +63,9 @@ type session struct {
 	idle    chan struct{}       // when set: closed once asked is 0
 	ended   error               // set once; nothing is accepted after it
 
-	wake chan struct{} // a token: pending is not empty
-	done chan struct{} // closed with ended
+	wake  chan struct{} // a token: pending is not empty
+	taken chan struct{} // a token: pending has become shorter
+	done  chan struct{} // closed with ended
 }
 
 // request is one PDU on its way out: ours, which waits for an answer, or our
@@ -108,6 +109,7 @@ func newSession(conn net.Conn, cfg *Config, d *desk) *session {
 		exact:     !secure,
 		waiting:   make(map[uint32]*request),
 		wake:      make(chan struct{}, 1),
+		taken:     make(chan struct{}, 1),
 		done:      make(chan struct{}),
 	}
 	s.heard.Store(time.Now().UnixNano())
@@ -245,9 +247,6 @@ func (s *session) post(q *request) error {
 	}
 	if s.leaving && q.resp != 0 && q.resp != pdu.UnbindRespID {
 		return errNotBound
-	}
-	if len(s.pending) >= maxPending {
-		return errDeaf
 	}
 	if q.resp != 0 {
 		q.seq = s.number()
@@ -397,6 +396,10 @@ func (s *session) nextBatch() []*request {
 	if s.pending = s.pending[len(batch):]; len(s.pending) == 0 {
 		s.pending = nil
 	}
+	select {
+	case s.taken <- struct{}{}:
+	default:
+	}
 	return batch
 }
 
@@ -439,22 +442,24 @@ func (s *session) neverLeft(batch []*request, n int) {
 func (s *session) watch() error {
 	timer := time.NewTimer(s.timers.Enquire)
 	defer timer.Stop()
-	for unanswered := 0; ; {
+	unanswered, seen := 0, s.heard.Load()
+	for {
 		select {
 		case <-timer.C:
 		case <-s.done:
 			return nil
 		}
-		quiet := time.Since(time.Unix(0, s.heard.Load()))
-		if quiet < s.timers.Enquire {
-			unanswered = 0
+		if heard := s.heard.Load(); heard != seen {
+			unanswered, seen = 0, heard
+		}
+		if quiet := time.Since(time.Unix(0, seen)); quiet < s.timers.Enquire {
 			timer.Reset(s.timers.Enquire - quiet)
 			continue
 		}
 		if unanswered == 2 {
 			return errSilent
 		}
-		b, err := encode(pdu.NewEnquireLink(), 0, 0)
+		b, err := encode(pdu.NewEnquireLink(), 0, statusOK)
 		if err != nil {
 			return err
 		}
@@ -467,7 +472,7 @@ func (s *session) watch() error {
 }
 
 // read takes every PDU from the wire. It never waits for anything but the
-// wire.
+// wire: to read from, or to write to where the SMSC asks and does not listen.
 func (s *session) read(r *bufio.Reader) error {
 	for {
 		f, err := readFrame(r)
@@ -483,8 +488,29 @@ func (s *session) read(r *bufio.Reader) error {
 			s.answered(f)
 			continue
 		}
+		if !s.room() {
+			return errDeaf
+		}
 		if err := s.serveRequest(f); err != nil {
 			return err
+		}
+	}
+}
+
+// room waits until an answer of ours has a place in the line of the writer,
+// whose deadline bounds that; false when the session ended meanwhile.
+func (s *session) room() bool {
+	for {
+		s.mu.Lock()
+		full := len(s.pending) >= maxPending
+		s.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-s.taken:
+		case <-s.done:
+			return false
 		}
 	}
 }

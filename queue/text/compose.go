@@ -7,8 +7,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // Encoding is the policy of a message: what may be replaced to keep it short.
@@ -59,20 +57,6 @@ type Change struct {
 	Pos  int    `json:"position"` // in runes from 0, in the text as it was given
 }
 
-// Culprit is a character that keeps a text out of the short alphabet.
-type Culprit struct {
-	Char  string `json:"char"`
-	At    []int  `json:"positions"` // in runes from 0, in the text as it was given
-	Use   string `json:"use"`       // the plain form that could stand there; empty: none
-	Saves int    `json:"saves"`     // parts saved if this character alone gave way to Use
-}
-
-// Instead is what a text would cost without its culprits.
-type Instead struct {
-	Text  string `json:"text"` // with the plain forms, and without the characters that have none
-	Parts int    `json:"parts"`
-}
-
 // Plan is a text ready to be sent, and the account of how it came to be.
 type Plan struct {
 	Text     string    `json:"text"`
@@ -82,9 +66,9 @@ type Plan struct {
 	RefBits  int       `json:"ref_bits"`
 	Segments []Segment `json:"segments"`
 	Changes  []Change  `json:"changes"` // by position
-	Units    int       `json:"units"` // of all parts, without their headers
-	Room     int       `json:"room"`  // units that one part of this message holds
-	Left     int       `json:"left"`  // units free in the last part
+	Units    int       `json:"units"`   // of all parts, without their headers
+	Room     int       `json:"room"`    // units that one part of this message holds
+	Left     int       `json:"left"`    // units free in the last part
 
 	// Culprits are the characters that made the text UCS-2, most frequent
 	// first, and Instead what it would cost without them; empty and nil for a
@@ -210,123 +194,6 @@ func (p *Plan) tooLong(most int) *Error {
 		detail += fmt.Sprintf(", or replace the characters that the short alphabet lacks, then it needs %d", p.Instead.Parts)
 	}
 	return &Error{Field: "text", Code: CodeTextTooLong, Detail: detail}
-}
-
-// input is a text in NFC and without control characters.
-type input struct {
-	text    string
-	at      []int // for each rune of text its place in the text given; nil: the same
-	changes []Change
-}
-
-// place returns where the rune i of the text stood in the text given.
-func (in *input) place(i int) int {
-	if in.at == nil {
-		return i
-	}
-	return in.at[i]
-}
-
-// read refuses what is not UTF-8, turns every kind of line end into a line
-// feed and a tabulator into a blank, takes control characters out (an ESC in a
-// text would be read as the escape of GSM 7 bit) and composes what is left to
-// NFC: a decomposed é is not in the short alphabet, é is.
-func read(s string) (*input, error) {
-	plain := true
-	for i, r := range s {
-		if r == utf8.RuneError {
-			if _, n := utf8.DecodeRuneInString(s[i:]); n == 1 {
-				return nil, notUTF8(s)
-			}
-		}
-		plain = plain && (r == '\n' || !isControl(r))
-	}
-	if plain && norm.NFC.IsNormalString(s) {
-		return &input{text: s}, nil
-	}
-
-	in := &input{}
-	var clean []rune
-	runes := []rune(s)
-	for i := 0; i < len(runes); i++ {
-		r := runes[i]
-		if r == '\n' || !isControl(r) {
-			clean, in.at = append(clean, r), append(in.at, i)
-			continue
-		}
-		from, to := string(r), ""
-		switch r {
-		case '\r':
-			if to = "\n"; i+1 < len(runes) && runes[i+1] == '\n' {
-				from = "\r\n"
-			}
-		case '\v', '\f', nextLine, lineSeparator, paragraphSeparator:
-			to = "\n"
-		case '\t':
-			to = " "
-		}
-		in.changes = append(in.changes, Change{From: from, To: to, Pos: i})
-		if to != "" {
-			clean, in.at = append(clean, rune(to[0])), append(in.at, i)
-		}
-		i += len([]rune(from)) - 1
-	}
-	in.compose(string(clean))
-	return in, nil
-}
-
-// compose brings s to NFC. The runes of a sequence that changed all stand
-// where its first rune stood.
-func (in *input) compose(s string) {
-	var (
-		out  strings.Builder
-		at   []int
-		it   norm.Iter
-		from int // rune offset in s
-	)
-	it.InitString(norm.NFC, s)
-	for start := 0; !it.Done(); {
-		composed := it.Next()
-		given := s[start:it.Pos()]
-		start = it.Pos()
-		same := string(composed) == given
-		for i := range utf8.RuneCount(composed) {
-			if same {
-				at = append(at, in.at[from+i])
-			} else {
-				at = append(at, in.at[from])
-			}
-		}
-		out.Write(composed)
-		from += utf8.RuneCountInString(given)
-	}
-	in.text, in.at = out.String(), at
-}
-
-const (
-	nextLine           = '\u0085'
-	lineSeparator      = '\u2028'
-	paragraphSeparator = '\u2029'
-)
-
-// isControl: the C0 and C1 controls, DEL, and the two separators that are line
-// ends by another name.
-func isControl(r rune) bool {
-	return r < 0x20 || r >= 0x7F && r < 0xA0 || r == lineSeparator || r == paragraphSeparator
-}
-
-func notUTF8(s string) *Error {
-	runes := 0
-	for i := 0; i < len(s); runes++ {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 {
-			return &Error{Field: "text", Code: CodeTextUTF8,
-				Detail: fmt.Sprintf("byte %d (0x%02X, after %s) is not UTF-8: save or send the text as UTF-8", i, s[i], characters(runes)),
-				Chars:  []Char{{Text: fmt.Sprintf("0x%02X", s[i]), Pos: runes}}}
-		}
-		i += n
-	}
-	return nil
 }
 
 func notGSM7(chars []Char) *Error {

@@ -137,32 +137,28 @@ func ReadNumber(s, country string) (Number, error) {
 	return home.national(s, digits)
 }
 
-// digitsOf takes the digits out of a spelling. The zero in brackets of
-// +46 (0)70… goes too: nobody dials it from abroad.
+// digitsOf takes the digits out of a spelling.
 func digitsOf(s string) (digits string, plus bool, err error) {
-	trimmed := strings.TrimSpace(s)
-	trimmed = strings.TrimPrefix(strings.TrimPrefix(trimmed, "tel:"), "TEL:")
-	if strings.TrimFunc(trimmed, unicode.IsSpace) == "" {
+	spelled := strings.TrimFunc(s, isSeparator)
+	if len(spelled) > 4 && strings.EqualFold(spelled[:4], "tel:") {
+		spelled = spelled[4:]
+	}
+	if spelled == "" {
 		return "", false, &Error{Field: "to", Code: CodeNumberEmpty, Detail: "the number is missing: write a mobile number"}
 	}
+	// The zero of +46 (0)70… is for those who dial inside the country.
+	if strings.HasPrefix(spelled, "+") || strings.HasPrefix(spelled, "00") {
+		spelled = strings.Replace(spelled, "(0)", "", 1)
+	}
 	var b strings.Builder
-	for i, r := range trimmed {
+	for _, r := range spelled {
 		switch {
-		case r >= '0' && r <= '9':
+		case isDigit(r):
 			b.WriteRune(r)
 		case r == '+' && b.Len() == 0 && !plus:
 			plus = true
-		case isSeparator(r):
-			if rest, ok := strings.CutPrefix(trimmed[i:], "(0)"); ok && (plus || strings.HasPrefix(b.String(), "00")) {
-				// The digits so far are a country code: drop the zero.
-				more, _, err := digitsOf("0" + rest)
-				if err != nil {
-					return "", false, invalid(s, "it cannot be read")
-				}
-				return b.String() + more[1:], plus, nil
-			}
-		default:
-			return "", false, invalid(s, fmt.Sprintf("“%c” does not belong in a phone number", r))
+		case !isSeparator(r):
+			return "", false, invalid(s, fmt.Sprintf("“%c” does not belong in it", r))
 		}
 	}
 	if b.Len() == 0 {
@@ -173,11 +169,15 @@ func digitsOf(s string) (digits string, plus bool, err error) {
 
 // isSeparator: what people and address books put between digits.
 func isSeparator(r rune) bool {
-	return strings.ContainsRune("()/.[]", r) || unicode.In(r, unicode.Zs, unicode.Pd, unicode.Cf) || r == '\t' || r == '\u2212'
+	return strings.ContainsRune("()/.[]", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Cf) || r == '\u2212' // the minus sign
 }
 
 func invalid(s, why string) *Error {
-	return &Error{Field: "to", Code: CodeNumberInvalid, Detail: fmt.Sprintf("“%s” is not a phone number: %s", strings.TrimSpace(s), why)}
+	const most = 40
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return &Error{Field: "to", Code: CodeNumberInvalid, Detail: fmt.Sprintf("%q is not a phone number: %s", s, why)}
 }
 
 // international reads digits that begin with a country code.
@@ -205,9 +205,6 @@ func international(s, digits string) (Number, error) {
 				return c.number(rest, known), nil
 			}
 		}
-	}
-	if why == "" && len(c.trunk) > 0 && nsn[0] == '0' {
-		why = fmt.Sprintf("no number of %s begins with 0 after +%s", c.name, c.code)
 	}
 	if why != "" {
 		return Number{}, invalid(s, why)

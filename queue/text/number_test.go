@@ -1,6 +1,7 @@
 package text
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,6 +58,16 @@ func TestZeroNumberIsNone(t *testing.T) {
 	var n Number
 	if !n.IsZero() || n.String() != "" || n.Short() || n.Premium() || n.Country() != "" {
 		t.Errorf("%+v", n)
+	}
+}
+
+func TestNumberAsJSON(t *testing.T) {
+	n, err := ParseNumber("0612345678", "NL")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := json.Marshal(n); err != nil || string(b) != `"+31612345678"` {
+		t.Errorf("%s, %v", b, err)
 	}
 }
 

@@ -59,14 +59,19 @@ func (c *country) find(nsn string) (r numberRange, why string) {
 			break
 		}
 	}
-	// The rest is for numbers that no range claims: plans grow.
-	if why == "" {
-		if r = c.ranges[""]; r.holds(nsn) {
-			return r, ""
-		}
-		why = c.wrongLength(r, len(nsn))
+	if why != "" {
+		return numberRange{}, why
 	}
-	return numberRange{}, why
+	// The rest is for numbers that no range claims: plans grow. A zero in front
+	// is a trunk prefix, and where it belongs to the number (IT) a range says so.
+	rest := c.ranges[""]
+	switch {
+	case !rest.holds(nsn):
+		return numberRange{}, c.wrongLength(rest, len(nsn))
+	case nsn[0] == '0':
+		return numberRange{}, fmt.Sprintf("no number of %s begins with 0 after +%s", c.name, c.code)
+	}
+	return rest, ""
 }
 
 func (r numberRange) holds(nsn string) bool { return len(nsn) >= r.min && len(nsn) <= r.max }

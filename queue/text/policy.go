@@ -2,7 +2,6 @@ package text
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -171,93 +170,4 @@ func all(s string, holds func(rune) bool) bool {
 		}
 	}
 	return true
-}
-
-// blame names the characters that made the plan UCS-2 and says what it would
-// cost without them.
-func (p *Plan) blame(in *input, chars []Char, opt Options) {
-	if len(chars) == 0 {
-		return
-	}
-	a := writable(0, 0)
-	plain := plainForm(opt, a.holds)
-	index := make(map[string]int)
-	for _, c := range chars {
-		i, ok := index[c.Text]
-		if !ok {
-			i = len(p.Culprits)
-			index[c.Text] = i
-			use, ok := substitute(c.Text, a.holds, plain)
-			if !ok {
-				use = ""
-			}
-			p.Culprits = append(p.Culprits, Culprit{Char: c.Text, Use: use})
-		}
-		p.Culprits[i].At = append(p.Culprits[i].At, c.Pos)
-	}
-
-	without := in.fit(a.holds, plain, true)
-	segments, err := Split(without.text, AlphabetGSM7, 0, 0, opt.RefBits)
-	if err != nil {
-		return // more than MostParts even so: there is nothing to advise
-	}
-	p.Instead = &Instead{Text: without.text, Parts: len(segments)}
-	if len(p.Culprits) == 1 {
-		p.Culprits[0].Saves = max(0, p.Parts()-p.Instead.Parts)
-	} else {
-		// One gone, the others still force UCS-2: it saves its own units only.
-		u := unitsWithout(p.Text, index, p.Culprits)
-		for i := range p.Culprits {
-			p.Culprits[i].Saves = max(0, p.Parts()-u.parts(i, opt.RefBits)) // ½ alone only grows to 1/2
-		}
-	}
-	slices.SortStableFunc(p.Culprits, func(a, b Culprit) int { return cmp.Compare(len(b.At), len(a.At)) })
-}
-
-// units16 are the code units of a text, rune by rune, with and without one
-// culprit.
-type units16 []struct {
-	units, use int // code units as it is, and if its culprit gives way
-	culprit    int // -1: none
-}
-
-func unitsWithout(s string, index map[string]int, culprits []Culprit) units16 {
-	var u units16
-	for c := range clusters(s) {
-		i, ok := index[c]
-		if !ok {
-			i = -1
-		}
-		use := 0
-		if ok {
-			use = utf8.RuneCountInString(culprits[i].Use) // all in the BMP
-		}
-		for _, r := range c {
-			e := struct{ units, use, culprit int }{unitsUTF16(r), use, i}
-			use = 0
-			u = append(u, e)
-		}
-	}
-	return u
-}
-
-// parts counts the parts of the text without the culprit i.
-func (u units16) parts(i, refBits int) int {
-	one, many := Capacity(AlphabetUCS2, 0), Capacity(AlphabetUCS2, Header(0, 0, refBits))
-	total, parts, part := 0, 1, 0
-	for _, e := range u {
-		n := e.units
-		if e.culprit == i {
-			n = e.use
-		}
-		total += n
-		if part+n > many {
-			parts, part = parts+1, 0
-		}
-		part += n
-	}
-	if total <= one {
-		return 1
-	}
-	return parts
 }

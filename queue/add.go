@@ -114,11 +114,10 @@ func (q *Queue) checkChoices(m *Message, d *Draft, _ time.Time) error {
 	case d.MaxParts < 0:
 		return &Invalid{"max_parts", "out_of_range", "max_parts must be 1 or more. Leave it out for the limit of this box"}
 	}
-	if m.Pool == "" {
-		m.Pool = DefaultPool
-	} else if !q.hasPool(m.Pool) {
+	if m.Asked = m.Pool != ""; m.Asked && !q.hasPool(m.Pool) {
 		return oneOf("pool", m.Pool, q.pools()...)
 	}
+	q.reroute(m)
 	return nil
 }
 

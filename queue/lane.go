@@ -33,6 +33,7 @@ type runner struct {
 	lanes   int // started
 	busy    int // with a message in hand
 	trust   trust
+	quota   Quota
 }
 
 func newRunner(q *Queue, r route.Route, pool string, paused bool) *runner {

@@ -89,10 +89,12 @@ type Message struct {
 	OnPartial string `json:"on_partial,omitempty"`
 	Lang      string `json:"lang,omitempty"`
 
-	// Pool is where it waits. Pin, once a part has left, names the identity
+	// Pool is where it waits; Asked says that the till named it, so that no
+	// rule moves it. Pin, once a part has left, names the identity
 	// that carried it: phones join parts by originator.
-	Pool string `json:"pool"`
-	Pin  string `json:"pin,omitempty"`
+	Pool  string `json:"pool"`
+	Asked bool   `json:"asked,omitempty"`
+	Pin   string `json:"pin,omitempty"`
 
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
@@ -111,6 +113,7 @@ type Message struct {
 
 	Route    string `json:"route,omitempty"`    // that carries it now, or did last
 	Identity string `json:"identity,omitempty"` // of that route when it took it
+	Charged  int    `json:"charged,omitempty"`  // parts counted against its quota by this attempt
 	// Doubt is the route that blamed the number where the SIM may be at fault
 	// (route.Error.Doubt), and when.
 	Doubt     string    `json:"doubt,omitempty"`

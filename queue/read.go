@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -151,17 +152,25 @@ func (q *Queue) Explain(m *Message) (Reason, time.Time) {
 func (q *Queue) explainLine(m *Message) Reason {
 	line := m.lane()
 	var worst string
+	var wall Reason
 	for _, info := range q.Routes() {
 		if !slices.Contains(info.serves(), line) {
 			continue
 		}
 		code, ready := info.code()
-		if ready {
-			return because("in_line")
+		if !ready {
+			worst = code
+			continue
 		}
-		worst = code
+		if until, limit := q.wallOf(info.Route); !until.IsZero() {
+			wall = because("limit_reached", "n", strconv.Itoa(limit), "time", stamp(until))
+			continue
+		}
+		return because("in_line")
 	}
 	switch {
+	case wall.Code != "":
+		return wall
 	case worst != "":
 		return because(worst)
 	case m.Pin != "":

@@ -69,14 +69,18 @@ func (q *Queue) record(r *runner, recipient uint32, err error) {
 }
 
 // verdict writes into m what became of the attempt.
-func (q *Queue) verdict(tx *store.Tx, r *runner, m *Message, cancelledBy string, rcpt route.Receipt, err error) error {
+func (q *Queue) verdict(tx *store.Tx, r *runner, m *Message, cancelledBy string, rcpt route.Receipt, sendErr error) error {
 	now := time.Now()
 	m.Settled = now
 	q.mergeParts(m, r, rcpt)
+	if err := q.refund(tx, m, rcpt, sendErr); err != nil {
+		return err
+	}
 	if m.State != Sending {
 		return nil // a report was quicker and has settled it; the parts are kept
 	}
 	e := Event{Route: r.name, Identity: m.Identity}
+	err := sendErr
 	if err == nil {
 		return q.handedOver(tx, m, rcpt, e)
 	}
@@ -278,8 +282,15 @@ func (q *Queue) again(tx *store.Tx, m *Message, row string, re *route.Error, e E
 	m.pin()
 	q.waitInLine(m, time.Now().Add(pause))
 	m.Why = because("retry", "time", stamp(m.Due))
+	before := m.Pool
+	if q.reroute(m); m.Pool != before { // elsewhere it need not wait
+		q.waitInLine(m, time.Now())
+	}
 	e.Until = m.Due
-	return q.note(tx, m, withKind(e, KindRetry))
+	if err := q.note(tx, m, withKind(e, KindRetry)); err != nil || m.Pool == before {
+		return err
+	}
+	return q.note(tx, m, Event{Kind: KindRerouted, Code: m.Pool, Detail: "from " + before})
 }
 
 // waitInLine sets what a queued message waits for: its turn, from due on. One

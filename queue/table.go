@@ -84,7 +84,7 @@ var (
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {
-	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses}
+	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients}
 }
 
 type orphan struct {

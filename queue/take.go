@@ -19,6 +19,10 @@ const (
 	// maxSkip bounds how many messages to busy recipients one take passes over.
 	maxSkip = 4096
 
+	// maxTight bounds how many messages one take reads to find one that its
+	// quota still allows.
+	maxTight = 64
+
 	// refRest: a concatenation reference is not used again for a recipient
 	// within this time; 8 bits then allow 256 long messages in it.
 	refRest = time.Hour
@@ -37,19 +41,29 @@ type flight struct {
 func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Message, next time.Time, err error) {
 	w.now, w.lines = time.Now(), r.serves()
 	found := false
+	look := func(tx *store.Tx) (id ID, err error) {
+		if w.quota, err = q.quotaOf(tx, r); err != nil {
+			return 0, err
+		}
+		if ends, _ := w.quota.closed(w.now.In(q.cfg.Location)); !ends.IsZero() {
+			found, next = false, ends
+			return 0, nil
+		}
+		id, found, next, err = q.pick(tx, w)
+		return id, err
+	}
 	err = q.db.View(func(tx *store.Tx) error {
-		_, found, next = q.pick(tx, w)
-		return nil
+		_, err := look(tx)
+		return err
 	})
 	if err != nil || !found {
 		return nil, next, err
 	}
 	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
 		m = nil
-		id, found, again := q.pick(tx, w)
-		next = again
-		if !found {
-			return nil
+		id, err := look(tx)
+		if err != nil || !found {
+			return err
 		}
 		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
 		if err != nil {
@@ -75,27 +89,26 @@ type want struct {
 	lines  []string // the pool, and the identity of the route
 	oldest bool     // the one that has been due longest, if that is long enough
 	avoid  ID       // was just not taken by the route: anything else first
+	quota  *account // of the route's identity; nil: no limits
 }
 
 // pick reads the order of the queue: urgent first, then class, then priority,
 // due time, id. A message whose recipient has another in flight is passed
 // over. next is when something becomes due that is not yet.
-func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time) {
+func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time, err error) {
 	var bestDue time.Time
 	avoided := false
 	for rank := range ranks {
 		for _, line := range w.lines {
 			prefix := laneKey(line, rank)
-			skips := 0
-			for key := range byDue.Keys(tx, prefix) {
+			skips, tight := 0, 0
+			for key, pk := range byDue.Keys(tx, prefix) {
 				if !bytes.HasPrefix(key, prefix) {
 					break
 				}
 				due, candidate, recipient := dueOf(key, prefix)
 				if due.After(w.now) {
-					if next.IsZero() || due.Before(next) {
-						next = due
-					}
+					next = sooner(next, due)
 					break
 				}
 				if candidate == w.avoid {
@@ -108,6 +121,19 @@ func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time) {
 					}
 					continue
 				}
+				if w.quota != nil {
+					until, err := q.noRoom(tx, w, pk)
+					if err != nil {
+						return 0, false, next, err
+					}
+					if !until.IsZero() {
+						next = sooner(next, until)
+						if tight++; tight > maxTight {
+							break
+						}
+						continue
+					}
+				}
 				if !found || due.Before(bestDue) {
 					id, bestDue, found = candidate, due, true
 				}
@@ -115,7 +141,7 @@ func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time) {
 			}
 		}
 		if found && !w.oldest {
-			return id, true, next
+			return id, true, next, nil
 		}
 	}
 	switch {
@@ -126,7 +152,14 @@ func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time) {
 		w.avoid = 0
 		return q.pick(tx, w)
 	}
-	return id, found, next
+	return id, found, next, nil
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // begin records the attempt, before the route sees the message.
@@ -144,6 +177,9 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 			return err
 		}
 		m.ConcatRef = ref
+	}
+	if err := q.charge(tx, r, m); err != nil {
+		return err
 	}
 	if m.Missed > 0 {
 		return nil // the story has the first of these

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,7 +18,8 @@ import (
 //
 // Commits are made in groups by one goroutine. A group starts at once when
 // the disk is idle; calls that arrive meanwhile share the next one, in the
-// order in which they came. Each fn sees what the ones before it wrote.
+// order in which they came, for which it may wait a moment (see expect). Each
+// fn sees what the ones before it wrote.
 //
 //   - An error of fn is returned to its caller only. If fn had written
 //     something, the group is rolled back and the others run again without
@@ -131,6 +133,13 @@ func (db *DB) next() []*call {
 	for {
 		db.mu.Lock()
 		n := min(len(db.waiting), db.opt.MaxBatch)
+		if n > 0 && n < db.expected {
+			if late := time.Until(db.patience); late > 0 {
+				db.mu.Unlock()
+				db.linger(late)
+				continue
+			}
+		}
 		calls, closed := db.waiting[:n:n], db.closed
 		db.waiting = db.waiting[n:]
 		db.mu.Unlock()
@@ -141,6 +150,34 @@ func (db *DB) next() []*call {
 			return nil
 		}
 		<-db.wake
+	}
+}
+
+// Who was answered often comes back at once: a lane, a till with a list. If
+// the next commit began with whoever waited already, two herds would take
+// turns, each waiting for the other's commit. So after a commit the next one
+// may wait for as many as could come, for a fraction of what the last one
+// took. A call that comes to an idle disk, or alone, never waits.
+const (
+	lingerShare = 4 // of the time of a commit
+	lingerMost  = 5 * time.Millisecond
+)
+
+// expect is called after a commit that took so long, before its n calls are
+// answered.
+func (db *DB) expect(n int, took time.Duration) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.expected = min(len(db.waiting)+n, db.opt.MaxBatch)
+	db.patience = time.Now().Add(min(took/lingerShare, lingerMost))
+}
+
+func (db *DB) linger(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-db.wake:
+	case <-timer.C:
 	}
 }
 
@@ -176,6 +213,7 @@ func (db *DB) group(calls []*call) (culprit int) {
 		}
 	}()
 
+	begun := time.Now()
 	wrote := false
 	for i, c := range calls {
 		if !c.begin() {
@@ -205,6 +243,9 @@ func (db *DB) group(calls []*call) (culprit int) {
 	if err != nil {
 		db.fail(calls, err)
 		return -1
+	}
+	if wrote {
+		db.expect(len(calls), time.Since(begun))
 	}
 	for _, c := range calls {
 		if c.state.Load() == callBegun {
@@ -266,7 +307,13 @@ func (db *DB) write(b *bolt.Tx) (err error) {
 // diskFull: no space, no quota, or the largest file that the file system can
 // hold (4 GB on FAT).
 func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		// bbolt passes on only the words where the file could not grow.
+		if errors.Is(err, full) || strings.HasSuffix(err.Error(), full.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // holds says whether a new reader would see transaction id, although its

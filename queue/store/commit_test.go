@@ -443,6 +443,44 @@ func TestVirtualTime(t *testing.T) {
 	})
 }
 
+// TestWritersDoNotTakeTurns has eight writers come back after each commit, the
+// moment they are answered. One commit carries them all; a writer alone does
+// not wait for anybody.
+func TestWritersDoNotTakeTurns(t *testing.T) {
+	const commit = 100 * time.Millisecond
+	for _, c := range []struct {
+		writers, calls, least, most int
+	}{
+		{writers: 1, calls: 10, least: 10, most: 10},
+		{writers: 8, calls: 80, least: 10, most: 13}, // not 20
+	} {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			tab := newThings()
+			db, err := Open(Options{Path: filepath.Join(dir, "test.db"), CommitDelay: commit}, tab)
+			must(t, err)
+			before, begun := db.Stats().Commits, time.Now()
+			var wg sync.WaitGroup
+			for w := range c.writers {
+				wg.Go(func() {
+					for n := range c.calls / c.writers {
+						tab.put(t, db, thing{ID: uint64(w*1000 + n + 1)})
+					}
+				})
+			}
+			wg.Wait()
+			commits := int(db.Stats().Commits - before)
+			if commits < c.least || commits > c.most {
+				t.Errorf("%d writers, %d calls: %d commits, want %d to %d", c.writers, c.calls, commits, c.least, c.most)
+			}
+			if took, most := time.Since(begun), time.Duration(commits)*(commit+lingerMost); took > most || c.writers == 1 && took != time.Duration(commits)*commit {
+				t.Errorf("%d writers: %d commits of %v took %v", c.writers, commits, commit, took)
+			}
+			must(t, db.Close())
+		})
+	}
+}
+
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	db, tab := openThings(t, Options{NoSync: true})

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // Verify reads the file at path and says whether Open would find it sound:
@@ -37,29 +39,48 @@ func inspect(f *os.File, path string) (doubt string, err error) {
 	if info.Size() == 0 {
 		return "", &Damage{File: path, What: "it is empty: what it held is gone"}
 	}
-	h, bad, err := readHeaders(f)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("store: %w", err)
-	case bad == 2:
-		return "", &Damage{File: path, What: "neither of its two headers can be read, or it is no store"}
-	case int64(h.high)*pageSize > info.Size():
-		return "", &Damage{File: path, What: fmt.Sprintf("it is cut off: %d bytes are left of at least %d", info.Size(), int64(h.high)*pageSize)}
-	}
-	if err := checkPages(f, h.root, h.high); err != nil {
-		return "", &Damage{File: path, Err: err, What: "its pages"}
-	}
-	if bad == 1 {
-		doubt = fmt.Sprintf("store: one of the two headers of %s cannot be read. If the power failed in the middle of a write this is harmless; else the last change is lost. Compare the last messages with what was sent", path)
-	}
-	return doubt, nil
+	err = mapped(f, path, info.Size(), func(data []byte) error {
+		h, bad := headers(data)
+		if bad == 2 {
+			return &Damage{File: path, What: "neither of its two headers can be read, or it is no store"}
+		}
+		size := int64(h.high) * pageSize
+		if h.high > uint64(info.Size()) || size > info.Size() {
+			return &Damage{File: path, What: fmt.Sprintf("it is cut off: %d bytes are left, %d pages of %d were in use", info.Size(), h.high, pageSize)}
+		}
+		if bad == 1 {
+			doubt = fmt.Sprintf("store: one of the two headers of %s cannot be read. If the power failed in the middle of a write this is harmless; else the last change is lost. Compare the last messages with what was sent", path)
+		}
+		if err := checkPages(data[:size], h.root, h.free); err != nil {
+			return &Damage{File: path, What: "its pages", Err: err}
+		}
+		return nil
+	})
+	return doubt, err
 }
 
 // checkPages checks the pages that tx sees. They do not change while it lasts.
 func (tx *Tx) checkPages() error {
 	root := uint64(tx.bolt.Cursor().Bucket().RootPage())
-	if err := checkPages(tx.db.file, root, uint64(tx.bolt.Size()/pageSize)); err != nil {
-		return &Damage{File: tx.db.opt.Path, Err: err, What: "its pages"}
+	path := tx.db.opt.Path
+	return mapped(tx.db.file, path, tx.bolt.Size(), func(data []byte) error {
+		if err := checkPages(data, root, noFreeList); err != nil {
+			return &Damage{File: path, What: "its pages", Err: err}
+		}
+		return nil
+	})
+}
+
+// mapped maps the first size bytes of f for fn. A page that cannot be read
+// there, which is a fault of the machine, is damage.
+func mapped(f *os.File, path string, size int64, fn func(data []byte) error) error {
+	data, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED|syscall.MAP_POPULATE)
+	if err != nil {
+		return fmt.Errorf("store: map %s: %w", path, err)
 	}
-	return nil
+	err = sound(path, func() error { return fn(data) })
+	if uerr := syscall.Munmap(data); uerr != nil {
+		err = errors.Join(err, fmt.Errorf("store: unmap %s: %w", path, uerr))
+	}
+	return err
 }

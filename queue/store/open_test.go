@@ -392,3 +392,65 @@ func TestNewIndexIsFilled(t *testing.T) {
 		return nil
 	}))
 }
+
+// TestFreeListIsSavedAtClose: half the time of opening a large store goes into
+// finding the free pages, unless Close wrote them down.
+func TestFreeListIsSavedAtClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	opt := Options{Path: path, NoSync: true}
+	db, tab := openThings(t, opt)
+	for n := range uint64(25) {
+		must(t, db.Commit(t.Context(), func(tx *Tx) error {
+			for i := range uint64(100) {
+				must(t, tab.Put(tx, &thing{ID: n*1000 + i + 1, Text: strings.Repeat("x", 8000)}))
+			}
+			return nil
+		}))
+	}
+	must(t, db.Commit(t.Context(), func(tx *Tx) error { // some free pages, too few to compact
+		for n := range uint64(3) {
+			for i := range uint64(100) {
+				must(t, tab.Delete(tx, U64(n*1000+i+1)))
+			}
+		}
+		return nil
+	}))
+	saved := func() (h header) {
+		raw, err := os.ReadFile(path)
+		must(t, err)
+		h, bad := headers(raw)
+		if bad > 0 {
+			t.Fatalf("%d bad headers", bad)
+		}
+		return h
+	}
+	free := db.Stats().Free
+	must(t, db.Close())
+	h := saved()
+	if h.free == noFreeList {
+		t.Fatal("the list was not saved")
+	}
+	db, tab = openThings(t, opt)
+	if now := db.Stats().Free; now < free/2 || free < 1<<20 {
+		t.Errorf("%d bytes were free, %d are", free, now)
+	}
+	tab.put(t, db, thing{ID: 1e9})
+	must(t, db.Check())
+	if saved().free != noFreeList {
+		t.Error("a later commit saved the list again")
+	}
+	must(t, db.Close())
+
+	// A list that calls a page free which is in use would have it overwritten.
+	h = saved()
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	page := raw[h.free*pageSize:]
+	order.PutUint64(page[pageHeader:], h.root)
+	must(t, os.WriteFile(path, raw, 0o600))
+	_, err = Open(opt, newThings())
+	wantDamage(t, path, err)
+	if err == nil || !strings.Contains(err.Error(), "said to be free") {
+		t.Errorf("told %v", err)
+	}
+}

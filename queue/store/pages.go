@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
-	"io"
+	"math"
 )
 
 // bbolt trusts its file: a wrong page number, a cut-off file or a wild length
 // is a panic, at open even one in a goroutine of bbolt's own where nobody can
-// recover it. So the pages are looked at before bbolt sees them, with plain
-// reads and bounds. The layout is the one of bbolt 1.5 (file format 2):
+// recover it. So the pages are looked at before bbolt sees them, with bounds
+// checked and on a goroutine of ours. The layout is the one of bbolt 1.5 (file format 2):
 //
 //	page:   id 8, flags 2, count 2, overflow 4, then count elements
 //	branch: pos 4, key size 4, page 8
@@ -19,6 +19,7 @@ import (
 //	bucket: root page 8, sequence 8; root 0: one leaf page follows right here
 //	header: magic 4, version 4, page size 4, flags 4, root bucket 16,
 //	        free list 8, pages in use 8, transaction 8, FNV-64a of the above 8
+//	free:   count numbers of pages, 8 each; count 0xFFFF: the first is the count
 //
 // pos counts from the start of its element. Integers are in the machine's
 // order: a file does not move between machines of different order.
@@ -29,12 +30,15 @@ const (
 
 	branchPage = 0x01
 	leafPage   = 0x02
+	freePage   = 0x10
 
 	bucketFlag = 0x01
 
 	headerMagic   = 0xED0CDAED
 	headerVersion = 2
 	headerSum     = 56 // offset of the checksum
+
+	noFreeList = math.MaxUint64
 )
 
 var order = binary.NativeEndian
@@ -43,20 +47,16 @@ var order = binary.NativeEndian
 // transaction counts.
 type header struct {
 	root        uint64 // page of the root bucket
+	free        uint64 // page of the list of free pages; noFreeList: there is none
 	high        uint64 // pages at and above are not in use
 	transaction uint64
 }
 
-// readHeaders reads both headers. bad says how many cannot be read: one is
-// what a power cut in the middle of a commit may leave.
-func readHeaders(r io.ReaderAt) (h header, bad int, err error) {
-	buf := make([]byte, pageSize)
-	for page := range int64(2) {
-		n, err := r.ReadAt(buf, page*pageSize)
-		if err != nil && err != io.EOF {
-			return h, 2, err
-		}
-		one, ok := parseHeader(buf[:n])
+// headers reads both headers. bad says how many cannot be read: one is what a
+// power cut in the middle of a commit may leave.
+func headers(data []byte) (h header, bad int) {
+	for page := range 2 {
+		one, ok := parseHeader(data[min(page*pageSize, len(data)):])
 		switch {
 		case !ok:
 			bad++
@@ -64,7 +64,7 @@ func readHeaders(r io.ReaderAt) (h header, bad int, err error) {
 			h = one
 		}
 	}
-	return h, bad, nil
+	return h, bad
 }
 
 func parseHeader(page []byte) (h header, ok bool) {
@@ -78,45 +78,50 @@ func parseHeader(page []byte) (h header, ok bool) {
 		order.Uint32(b[8:]) != pageSize || order.Uint64(b[headerSum:]) != sum.Sum64() {
 		return h, false
 	}
-	return header{root: order.Uint64(b[16:]), high: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])}, true
+	return header{root: order.Uint64(b[16:]), free: order.Uint64(b[32:]), high: order.Uint64(b[40:]), transaction: order.Uint64(b[48:])}, true
 }
 
 // pages walks the pages that a header reaches.
 type pages struct {
-	r    io.ReaderAt
-	high uint64
+	data []byte // those in use
 	seen []bool
-	bufs [][]byte // one for each level of the walk
 }
 
-// checkPages reads every page in use below root, and returns what is wrong
-// with the first that bbolt would stumble over.
-func checkPages(r io.ReaderAt, root, high uint64) error {
-	p := &pages{r: r, high: high, seen: make([]bool, high)}
-	return p.tree(root, nil, nil, 0)
+// checkPages looks at every page below root, and at the list of free pages if
+// there is one, and returns what is wrong with the first that bbolt would
+// stumble over.
+func checkPages(data []byte, root, free uint64) error {
+	p := &pages{data: data, seen: make([]bool, len(data)/pageSize)}
+	if err := p.tree(root, nil, nil); err != nil || free == noFreeList {
+		return err
+	}
+	if err := p.freeList(free); err != nil {
+		return fmt.Errorf("page %d: %w", free, err)
+	}
+	return nil
 }
 
 // tree checks the page id and all below it. Its keys must lie in [low, end);
 // nil is no bound.
-func (p *pages) tree(id uint64, low, end []byte, depth int) error {
-	page, err := p.read(id, depth)
+func (p *pages) tree(id uint64, low, end []byte) error {
+	page, err := p.read(id)
 	if err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
 	flags, count := order.Uint16(page[8:]), int(order.Uint16(page[10:]))
 	switch flags {
 	case leafPage:
-		if err := p.leaf(page, count, low, end, depth); err != nil {
+		if err := p.leaf(page, count, low, end); err != nil {
 			return fmt.Errorf("page %d: %w", id, err)
 		}
 		return nil
 	case branchPage:
-		return p.branch(id, page, count, low, end, depth)
+		return p.branch(id, page, count, low, end)
 	}
 	return fmt.Errorf("page %d: not a page of a table (kind %#x)", id, flags)
 }
 
-func (p *pages) branch(id uint64, page []byte, count int, low, end []byte, depth int) error {
+func (p *pages) branch(id uint64, page []byte, count int, low, end []byte) error {
 	if count == 0 || pageHeader+count*pageElement > len(page) {
 		return fmt.Errorf("page %d: %d entries cannot be", id, count)
 	}
@@ -142,7 +147,7 @@ func (p *pages) branch(id uint64, page []byte, count int, low, end []byte, depth
 			return fmt.Errorf("page %d: keys out of order", id)
 		}
 		child := order.Uint64(page[pageHeader+i*pageElement+8:])
-		if err := p.tree(child, k, next, depth+1); err != nil {
+		if err := p.tree(child, k, next); err != nil {
 			return err
 		}
 		k = next
@@ -150,7 +155,7 @@ func (p *pages) branch(id uint64, page []byte, count int, low, end []byte, depth
 	return nil
 }
 
-func (p *pages) leaf(page []byte, count int, low, end []byte, depth int) error {
+func (p *pages) leaf(page []byte, count int, low, end []byte) error {
 	if pageHeader+count*pageElement > len(page) {
 		return fmt.Errorf("%d entries cannot be", count)
 	}
@@ -173,46 +178,67 @@ func (p *pages) leaf(page []byte, count int, low, end []byte, depth int) error {
 		if flags&bucketFlag == 0 {
 			continue
 		}
-		if err := p.bucket(value, depth); err != nil {
+		if err := p.bucket(value); err != nil {
 			return fmt.Errorf("%q: %w", key, err)
 		}
 	}
 	return nil
 }
 
-func (p *pages) bucket(value []byte, depth int) error {
+func (p *pages) bucket(value []byte) error {
 	if len(value) < bucketHeader {
 		return fmt.Errorf("a table without a header")
 	}
 	if root := order.Uint64(value); root != 0 {
-		return p.tree(root, nil, nil, depth+1)
+		return p.tree(root, nil, nil)
 	}
 	inline := value[bucketHeader:]
 	if len(inline) < pageHeader || order.Uint16(inline[8:]) != leafPage {
 		return fmt.Errorf("a table without a page")
 	}
-	return p.leaf(inline, int(order.Uint16(inline[10:])), nil, nil, depth)
+	return p.leaf(inline, int(order.Uint16(inline[10:])), nil, nil)
 }
 
-// read reads page id, with the pages that continue it, into the buffer of its
-// level: the levels above still use theirs.
-func (p *pages) read(id uint64, depth int) ([]byte, error) {
-	if id < 2 || id >= p.high {
-		return nil, fmt.Errorf("beyond the %d pages in use", p.high)
+// freeList checks that no page which is said to be free is in use: bbolt would
+// write over it.
+func (p *pages) freeList(id uint64) error {
+	page, err := p.read(id)
+	if err != nil {
+		return err
 	}
-	if depth == len(p.bufs) {
-		p.bufs = append(p.bufs, make([]byte, pageSize))
+	if order.Uint16(page[8:]) != freePage {
+		return fmt.Errorf("not the list of free pages")
 	}
-	buf := p.bufs[depth][:pageSize]
-	if _, err := p.r.ReadAt(buf, int64(id)*pageSize); err != nil {
-		return nil, err
+	list, count := page[pageHeader:], uint64(order.Uint16(page[10:]))
+	if count == math.MaxUint16 {
+		list, count = list[8:], order.Uint64(list)
 	}
-	if self := order.Uint64(buf); self != id {
+	if count > uint64(len(list)/8) {
+		return fmt.Errorf("%d entries cannot be", count)
+	}
+	for n := range count {
+		free := order.Uint64(list[n*8:])
+		if free < 2 || free >= uint64(len(p.seen)) || p.seen[free] {
+			return fmt.Errorf("page %d is said to be free", free)
+		}
+		p.seen[free] = true
+	}
+	return nil
+}
+
+// read returns page id with the pages that continue it.
+func (p *pages) read(id uint64) ([]byte, error) {
+	high := uint64(len(p.seen))
+	if id < 2 || id >= high {
+		return nil, fmt.Errorf("beyond the %d pages in use", high)
+	}
+	page := p.data[id*pageSize:]
+	if self := order.Uint64(page); self != id {
 		return nil, fmt.Errorf("it says it is page %d", self)
 	}
-	more := uint64(order.Uint32(buf[12:]))
-	if more >= p.high-id {
-		return nil, fmt.Errorf("it goes on beyond the %d pages in use", p.high)
+	more := uint64(order.Uint32(page[12:]))
+	if more >= high-id {
+		return nil, fmt.Errorf("it goes on beyond the %d pages in use", high)
 	}
 	for n := range more + 1 {
 		if p.seen[id+n] {
@@ -220,12 +246,7 @@ func (p *pages) read(id uint64, depth int) ([]byte, error) {
 		}
 		p.seen[id+n] = true
 	}
-	if more == 0 {
-		return buf, nil
-	}
-	buf = make([]byte, (more+1)*pageSize)
-	_, err := p.r.ReadAt(buf, int64(id)*pageSize)
-	return buf, err
+	return page[:(more+1)*pageSize], nil
 }
 
 // cut returns size bytes of page, pos bytes after at.

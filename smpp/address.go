@@ -25,7 +25,7 @@ func sender(s string) (address, error) {
 	switch {
 	case s == "":
 		return address{ton: tonUnknown, npi: npiUnknown}, nil
-	case !allDigits(digits):
+	case digits == "" || !allDigits(digits):
 		return senderName(s)
 	case len(digits) > 15:
 		return address{}, fmt.Errorf("the sender %q has %d digits; E.164 allows 15", s, len(digits))

@@ -91,6 +91,7 @@ func TestFromSeptetsIsLenient(t *testing.T) {
 		{"an undefined escape under a locking table", "\x1b\x0c", 0, Turkish, "ğ"},
 		{"Hindi: the sign before the letters is Devanagari", "\x00\x03\x1b\x1b", 6, 6, "\u0901अ "},
 		{"a visitor's Tamil", "\x1b\x65", 11, 11, "€"},
+		{"Tamil after the escape, Portuguese before it", "\x04\x1b\x65", 11, Portuguese, "ê€"},
 		{"a reserved code is a blank", "\x00", 0, 11, " "},
 		{"nothing", "", 0, 0, ""},
 	} {

@@ -155,10 +155,10 @@ func TestLimitOnParts(t *testing.T) {
 			}
 		})
 	}
-	for _, n := range []int{255*153 + 1, 10_000_000} {
-		p, err := Compose(strings.Repeat("a", n), Options{MaxParts: 1000})
+	for _, text := range []string{strings.Repeat("a", 255*153+1), strings.Repeat("a", 10_000_000), strings.Repeat("ş", 255*153)} {
+		p, err := Compose(text, Options{MaxParts: 1000, Shift: Turkish, Locking: Turkish})
 		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeTextTooLong || p != nil {
-			t.Errorf("%d characters: %v, %v", n, p, err)
+			t.Errorf("%d bytes: %v, %v", len(text), p, err)
 		}
 	}
 }

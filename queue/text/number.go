@@ -3,7 +3,6 @@ package text
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -13,7 +12,6 @@ const (
 	CodeNumberEmpty   = "number_empty"
 	CodeNumberInvalid = "number_invalid"
 	CodeNumberPremium = "number_premium" // costs extra, or is a service that nobody texts
-	CodeNumberCountry = "number_country" // outside the countries that the shop sends to
 )
 
 // Kind is what a number is for, as far as its digits tell.
@@ -75,21 +73,6 @@ func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 // enough.
 func (n Number) LogValue() slog.Value {
 	return slog.StringValue("…" + n.digits[max(0, len(n.digits)-3):])
-}
-
-// AllowedIn refuses a number whose country is not in the list, with
-// number_country. A list that holds "*" allows every country, an empty one
-// none: the shop has not said where it is.
-func (n Number) AllowedIn(countries []string) error {
-	if len(countries) == 0 {
-		return &Error{Field: "to", Code: CodeNumberCountry, Detail: "no country is allowed yet: set the country of the shop (country) or a list (limits.countries)"}
-	}
-	if slices.Contains(countries, n.country) || slices.Contains(countries, "*") {
-		return nil
-	}
-	return &Error{Field: "to", Code: CodeNumberCountry, Detail: fmt.Sprintf(
-		"%s is a number of %s, and this shop sends to %s only: add %s to the allowed countries (limits.countries) if that is meant",
-		n, countryName(n.country), strings.Join(countries, ", "), n.country)}
 }
 
 // ParseNumber reads a number as people write it in that country (ISO 3166,

@@ -148,17 +148,6 @@ func planOf(code string) (*country, bool) {
 	return nil, false
 }
 
-// countryName is for sentences.
-func countryName(iso string) string {
-	if c, ok := countries()[iso]; ok {
-		return c.name
-	}
-	if iso == "" {
-		return "no country"
-	}
-	return iso
-}
-
 // Neighbours returns the country itself and those around it (ISO 3166): what
 // a shop sends to unless it says otherwise.
 func Neighbours(iso string) []string {

@@ -1,6 +1,7 @@
 package modem
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"log/slog"
@@ -30,8 +31,8 @@ type bench struct {
 	peer  *sim.Modem
 	modem *Modem
 	sink  *sink
-	log   *strings.Builder // what the modem logged
-	trace *strings.Builder // what went over the line, '<' to the modem
+	log   *notebook // what the modem logged
+	trace *notebook // what went over the line to the modem
 
 	mu    sync.Mutex
 	away  time.Time // the port is gone until then
@@ -56,15 +57,12 @@ func plug(t *testing.T, u setUp) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, sink: newSink(), log: &strings.Builder{}, trace: &strings.Builder{}, ended: make(chan error, 1)}
+	b := &bench{t: t, sink: newSink(), log: &notebook{}, trace: &notebook{}, ended: make(chan error, 1)}
 	b.away = time.Now().Add(u.gone)
 	u.peer.Faults = script
-	var traced sync.Mutex
 	u.peer.Trace = func(dir rune, data []byte) {
-		traced.Lock()
-		defer traced.Unlock()
 		if dir == '<' {
-			b.trace.WriteString(string(data))
+			b.trace.Write(data)
 		}
 	}
 	b.cell = sim.NewCell(u.cell)
@@ -74,12 +72,44 @@ func plug(t *testing.T, u setUp) *bench {
 	if cfg.Memory == nil {
 		cfg.Memory = &memory{}
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: b.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Log = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.modem = New(cfg)
 	b.modem.open, b.modem.present = b.open, b.present
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
 	go func() { b.ended <- b.modem.Run(ctx, b.sink) }()
+	t.Cleanup(b.end)
+	return b
+}
+
+// parrot is a bench whose modem is a function from command to answer, for what
+// the simulated one would never say.
+func parrot(t *testing.T, say func(cmd string) string) *bench {
+	t.Helper()
+	b := &bench{t: t, sink: newSink(), log: &notebook{}, trace: &notebook{}, ended: make(chan error, 1)}
+	b.cell = sim.NewCell(sim.CellConfig{})
+	m := New(Config{Name: "counter", Port: "/dev/simulated", Memory: &memory{}})
+	m.present = func(string) bool { return true }
+	m.open = func(Config) (at.Port, error) {
+		ours, theirs := net.Pipe()
+		b.serve.Go(func() {
+			for r := bufio.NewReader(theirs); ; {
+				cmd, err := r.ReadString('\r')
+				if err != nil {
+					return
+				}
+				b.trace.Write([]byte(cmd))
+				if cmd = strings.Trim(cmd, "\r\x1b"); cmd != "" {
+					theirs.Write([]byte("\r\n" + say(cmd) + "\r\n"))
+				}
+			}
+		})
+		return ours, nil
+	}
+	b.modem = m
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stop = cancel
+	go func() { b.ended <- m.Run(ctx, b.sink) }()
 	t.Cleanup(b.end)
 	return b
 }
@@ -312,15 +342,22 @@ func (m *memory) Save(_ context.Context, key string, v []byte) error {
 	return nil
 }
 
-type lockedWriter struct {
+// notebook is a strings.Builder that several may write to.
+type notebook struct {
 	mu sync.Mutex
-	w  *strings.Builder
+	b  strings.Builder
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+func (n *notebook) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.Write(p)
+}
+
+func (n *notebook) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.String()
 }
 
 // bubble runs a test in virtual time.

@@ -70,7 +70,7 @@ func (s *session) hear(e at.Event) {
 	}
 	switch notices[e.Prefix] {
 	case direct:
-		s.deliver(job{raw: e.PDU, ack: ack{direct: true, wanted: s.confirms}, report: e.Prefix == "+CDS"})
+		s.deliver(job{raw: e.PDU, ack: ack{direct: true, wanted: s.confirms, came: time.Now()}, report: e.Prefix == "+CDS"})
 	case stored:
 		if at, ok := parseSlot(e.Args()); ok {
 			s.tasks = append(s.tasks, func(ctx context.Context) error { return s.fetch(ctx, at) })

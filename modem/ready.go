@@ -25,22 +25,25 @@ var polls = []struct {
 	{"network", time.Minute, (*session).checkNetwork},
 	{"operator", 5 * time.Minute, (*session).checkOperator},
 	{"settings", time.Hour, (*session).checkSettings},
+	{"announcements", time.Hour, (*session).announce},
 }
 
 // ready lets messages through, and keeps house between them.
 func (s *session) ready(ctx context.Context) (state, error) {
 	for _, p := range polls {
 		s.until[p.name] = time.Now()
+		if p.every >= time.Hour { // just set
+			s.until[p.name] = time.Now().Add(p.every)
+		}
 	}
-	s.until["settings"] = time.Now().Add(time.Hour)
-	s.m.publish(func(st *route.Status) {
-		st.State, st.Code, st.Detail, st.Doing, st.Identity = route.Ready, "", "", "", s.identity()
-	})
 	select {
 	case <-s.alarm: // of the last time, overtaken by what came between
 	default:
 	}
-	s.m.admit(s)
+	s.m.admit(s) // first, so that no message is turned away after the word is out
+	s.m.publish(func(st *route.Status) {
+		st.State, st.Code, st.Detail, st.Doing, st.Identity = route.Ready, "", "", "", s.identity()
+	})
 	s.release()
 	next, err := s.serve(ctx)
 	s.m.dismiss(s)
@@ -124,7 +127,10 @@ func (s *session) serve(ctx context.Context) (state, error) {
 // schedule turns the polls that are due into tasks and returns how long until
 // the next one.
 func (s *session) schedule() time.Duration {
-	next := time.Minute
+	if s.rearm.Swap(false) {
+		s.until["announcements"] = time.Now().Add(rearmAfter)
+	}
+	next := 20 * time.Second
 	for _, p := range polls {
 		if d := time.Until(s.until[p.name]); d > 0 {
 			next = min(next, d)

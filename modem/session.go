@@ -116,7 +116,7 @@ type session struct {
 	busy   map[slot]bool // slots whose content the sink has, or is about to get
 	ussd   chan string   // who waits for +CUSD
 	packed bool          // this modem wants USSD codes as packed hex
-	rearm  atomic.Bool   // a direct message stayed unacknowledged: set AT+CNMI again
+	rearm  atomic.Bool   // see rearmAfter
 
 	// Of whoever holds the line to send.
 	credit     credit

@@ -21,9 +21,10 @@ type job struct {
 
 // ack is owed to the network, or to a memory.
 type ack struct {
-	direct bool // came by +CMT or +CDS …
-	wanted bool // … and wants AT+CNMA
-	slot   slot // to be deleted; the zero slot is none
+	direct bool      // came by +CMT or +CDS …
+	wanted bool      // … and wants AT+CNMA
+	came   time.Time // when
+	slot   slot      // to be deleted; the zero slot is none
 }
 
 // deliver hands a job to the worker. The caller has made sure of room, or
@@ -67,20 +68,22 @@ const (
 	tellFor   = 12 * time.Second // inside the network's acknowledgement timer, about 15 s
 )
 
+// rearmAfter: a direct message that was acknowledged late, or not at all, makes
+// the modem stop direct delivery when its timer ends (27.005 §3.4.1). Setting
+// AT+CNMI again helps only after that.
+const rearmAfter = 20 * time.Second
+
 func (m *Modem) tellOne(ctx context.Context, j job) bool {
-	for since := time.Now(); ; {
+	for {
 		err := m.tellSink(ctx, j)
 		switch {
 		case err == nil:
 			return true
 		case ctx.Err() != nil:
 			return false
-		case j.ack.slot != (slot{}), j.ack.wanted && time.Since(since) > tellFor:
+		case j.ack.slot != (slot{}), j.ack.wanted && time.Since(j.ack.came) > tellFor:
 			m.log.Error("a message from the network could not be kept; it will come again", "err", err)
-			if j.ack.wanted {
-				// The modem may stop direct delivery now (27.005 §3.4.1).
-				j.from.rearm.Store(true)
-			}
+			j.from.rearm.Store(j.ack.wanted)
 			return false
 		}
 		select {
@@ -130,12 +133,14 @@ func (s *session) acknowledge(ctx context.Context) error {
 	acks := s.acks
 	s.acks = nil
 	s.mu.Unlock()
+	var age time.Duration
 	for _, a := range acks {
 		var err error
 		switch {
 		case a.direct && a.wanted:
 			// A refusal is harmless: 340 says that nothing was waited for.
 			_, err = s.conn.Command(ctx, "AT+CNMA", 5*time.Second)
+			age = max(age, time.Since(a.came)) // the line may have been busy with a message
 		case a.slot != (slot{}):
 			err = s.remove(ctx, a.slot)
 		}
@@ -143,8 +148,11 @@ func (s *session) acknowledge(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.rearm.Swap(false) {
+	switch {
+	case age > rearmAfter: // its timer has ended: nothing to wait for
 		return s.announce(ctx)
+	case age > tellFor:
+		s.rearm.Store(true)
 	}
 	return nil
 }

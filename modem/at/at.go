@@ -109,6 +109,7 @@ type Conn struct {
 	seen   map[string]bool // unknown prefixes already logged
 	cur    *exchange       // the command whose final result is outstanding
 	dirty  bool            // out of step: Resync first
+	unsure bool            // an OK is missing that may still come: probe first
 	heard  uint64          // lines read: Resync knows silence by it
 	echoes uint64
 	events []Event
@@ -312,7 +313,7 @@ func (c *Conn) begin(ctx context.Context, x *exchange, resync bool) error {
 	}
 	c.mu.Lock()
 	err, gap := c.err, c.cfg.Gap-time.Since(c.ended)
-	dirty := c.dirty && !resync
+	dirty, unsure := c.dirty && !resync, c.unsure && !resync
 	c.mu.Unlock()
 	switch {
 	case err != nil:
@@ -321,6 +322,11 @@ func (c *Conn) begin(ctx context.Context, x *exchange, resync bool) error {
 		return ErrOutOfStep
 	case c.cfg.Gap > 0 && gap > 0:
 		time.Sleep(gap)
+	}
+	if unsure {
+		if err := c.find(ctx, probes); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

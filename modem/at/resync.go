@@ -46,8 +46,13 @@ func (c *Conn) Resync(ctx context.Context) error {
 	if err := c.sleep(ctx, escapeDrain); err != nil {
 		return err
 	}
+	return c.find(ctx, probes)
+}
+
+// find sends AT until the modem answers and falls silent.
+func (c *Conn) find(ctx context.Context, times int) error {
 	var last error
-	for range probes {
+	for range times {
 		heard, err := c.probe(ctx)
 		switch {
 		case err == nil && heard:
@@ -66,7 +71,7 @@ func (c *Conn) Resync(ctx context.Context) error {
 		c.inStep()
 		return nil // it answers each AT and never falls silent: a chatterer, but in step
 	}
-	return fmt.Errorf("%w (%d times): %w", ErrSilent, probes, last)
+	return fmt.Errorf("%w (%d times): %w", ErrSilent, times, last)
 }
 
 // Blurt writes a command to a modem that does not answer and waits for nothing:
@@ -106,7 +111,7 @@ func (c *Conn) count() uint64 {
 func (c *Conn) inStep() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dirty = false
+	c.dirty, c.unsure = false, false
 }
 
 func (c *Conn) lingers() bool {

@@ -55,8 +55,8 @@ func (c *Conn) expire(x *exchange) {
 	c.mu.Lock()
 	if c.cur == x && x.accepted {
 		// Only the OK is missing. It may still come and would be taken for
-		// the next command's, therefore the resync.
-		c.cur, c.dirty = nil, true
+		// the next command's.
+		c.cur, c.unsure = nil, true
 		c.feed.push("OK\n")
 		c.mu.Unlock()
 		return

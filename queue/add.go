@@ -224,10 +224,13 @@ func (q *Queue) Add(ctx context.Context, d Draft) (*Message, error) {
 
 // AddTx accepts a prepared message inside a transaction of the caller, for
 // those who must commit something of their own with it. It may run more than
-// once for one commit and then starts anew. Errors: *Full.
+// once for one commit and then starts anew. Errors: *Full, *Invalid.
 func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	if n := q.alive(); n >= int64(q.cfg.QueueMax) {
 		return &Full{Max: q.cfg.QueueMax, RetryAfter: time.Minute}
+	}
+	if err := q.refuseOptedOut(tx, m); err != nil {
+		return err
 	}
 	n, err := messages.NextSequence(tx)
 	if err != nil {

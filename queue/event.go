@@ -50,7 +50,9 @@ const (
 	KindQuota       Kind = "quota"       // a SIM or account comes near its limit, or reaches it
 	KindExpired     Kind = "expired"     // its time ran out
 	KindCancelled   Kind = "cancelled"   //
-	KindReceived    Kind = "received"    // something came in
+	KindReceived    Kind = "received"    // something came in; Ref is its number in the inbox
+	KindOptOut      Kind = "opt_out"     // somebody wants no more marketing; Ref as above
+	KindOptIn       Kind = "opt_in"      // and now does again
 	KindRoute       Kind = "route"       // a route changed its state
 	KindPaused      Kind = "paused"      // a person paused a route
 	KindResumed     Kind = "resumed"     //

@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,21 +109,29 @@ func (f *Filter) matches(m *Message) bool {
 		(f.To == "" || sameNumber(m.To, f.To))
 }
 
-func (q *Queue) newest(tx *store.Tx, f *Filter, before ID) func(func(*Message, error) bool) {
-	if f.Ref == "" {
-		var from []byte
-		if before != 0 {
-			from = before.key()
-		}
-		return messages.ScanBack(tx, from)
+// newest walks the messages that a filter may mean, newest first, by the
+// index that leads there quickest.
+func (q *Queue) newest(tx *store.Tx, f *Filter, before ID) iter.Seq2[*Message, error] {
+	switch {
+	case f.Ref != "":
+		return newestUnder(tx, byTillRef, store.Str(f.Ref), before)
+	case f.To != "":
+		return newestUnder(tx, byTo, store.Str(tail(f.To)), before)
+	case before != 0:
+		return messages.ScanBack(tx, before.key())
 	}
+	return messages.ScanBack(tx, nil)
+}
+
+// newestUnder walks the messages under one prefix of an index whose keys end
+// in the id.
+func newestUnder(tx *store.Tx, ix *store.Index[Message], prefix []byte, before ID) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
-		prefix := store.Str(f.Ref)
 		end := store.End(prefix)
 		if before != 0 {
 			end = store.Join(prefix, before.key())
 		}
-		for key, id := range byTillRef.KeysBack(tx, end) {
+		for key, id := range ix.KeysBack(tx, end) {
 			if !bytes.HasPrefix(key, prefix) {
 				return
 			}
@@ -324,29 +333,3 @@ func (q *Queue) Events(n uint64, limit int) (list []Event, err error) {
 
 // LastEvent is the number of the newest event.
 func (q *Queue) LastEvent() uint64 { return q.lastEvent.Load() }
-
-// Inbox returns what came in, newest first, before a number (0: from the end),
-// and the number to go on with: 0 at the end.
-func (q *Queue) Inbox(before uint64, limit int) (list []Inbound, next uint64, err error) {
-	if limit <= 0 || limit > maxList {
-		limit = maxList
-	}
-	var from []byte
-	if before != 0 {
-		from = seqKey(before)
-	}
-	err = q.db.View(func(tx *store.Tx) error {
-		for in, err := range inbox.ScanBack(tx, from) {
-			if err != nil {
-				return err
-			}
-			if len(list) == limit {
-				next = list[limit-1].Seq
-				return nil
-			}
-			list = append(list, *in)
-		}
-		return nil
-	})
-	return list, next, err
-}

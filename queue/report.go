@@ -344,23 +344,5 @@ func (q *Queue) inFlightTo(to string) bool {
 	return q.busy[hashOf(to)] > 0
 }
 
-// received commits something that came in.
-func (q *Queue) received(ctx context.Context, in route.Inbound) error {
-	return q.db.Commit(ctx, func(tx *store.Tx) error {
-		if fresh, err := q.firstTime(tx, in.Key); err != nil || !fresh {
-			return err
-		}
-		n, err := inbox.NextSequence(tx)
-		if err != nil {
-			return err
-		}
-		if err := inbox.Insert(tx, &Inbound{Seq: n, At: time.Now(), Inbound: in}); err != nil {
-			return err
-		}
-		tx.OnCommit(q.signal)
-		return q.note(tx, nil, Event{Kind: KindReceived, Route: in.Route, Identity: in.Identity, Ref: strconv.FormatUint(n, 10)})
-	})
-}
-
 // ErrNotFound: no such message or route.
 var ErrNotFound = errors.New("not found")

@@ -59,7 +59,12 @@ var (
 		return [][]byte{store.Join(store.Str(m.Ref), m.ID.key())}
 	})
 
-	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef).Rising()
+	// tail of the recipient · id: all about one number.
+	byTo = store.NewIndex("message.to", func(m *Message) [][]byte {
+		return [][]byte{store.Join(store.Str(tail(m.To)), m.ID.key())}
+	})
+
+	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef, byTo).Rising()
 
 	events = store.NewTable("event", func(e *Event) []byte { return seqKey(e.Seq) }).Rising()
 
@@ -75,8 +80,6 @@ var (
 	// The last concatenation reference used for a recipient.
 	concats = store.NewTable("concat", func(c *concat) []byte { return store.Str(c.To) })
 
-	inbox = store.NewTable("inbox", func(in *Inbound) []byte { return seqKey(in.Seq) }).Rising()
-
 	memory = store.NewTable("memory", func(r *remembered) []byte { return memoryKey(r.Route, r.Key) })
 
 	pauses = store.NewTable("pause", func(p *pause) []byte { return store.Str(p.Route) })
@@ -84,7 +87,7 @@ var (
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {
-	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients}
+	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts}
 }
 
 type orphan struct {
@@ -114,13 +117,6 @@ type pause struct {
 	Route string    `json:"route"`
 	By    string    `json:"by"`
 	At    time.Time `json:"at"`
-}
-
-// Inbound is one message, or one part of one, that came in.
-type Inbound struct {
-	Seq uint64    `json:"seq"`
-	At  time.Time `json:"at"` // when we committed it
-	route.Inbound
 }
 
 // Ranks: urgent first, whatever its class; then transactional before

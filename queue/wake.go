@@ -39,6 +39,11 @@ func (q *Queue) runTimer(ctx context.Context) {
 			q.log.Error("the timer cannot write; trying again", "err", err)
 			next = now.Add(restFirst)
 		}
+		if soon, err := q.tellIncomplete(ctx, now); err != nil && ctx.Err() == nil {
+			q.log.Error("cannot tell of an incomplete message; trying again", "err", err)
+		} else if !soon.IsZero() {
+			next = sooner(next, soon)
+		}
 		if !now.Before(nextSweep) {
 			nextSweep = now.Add(sweepEvery)
 			if err := q.sweep(ctx, now); err != nil && ctx.Err() == nil {

@@ -236,6 +236,6 @@ func (c *country) number(nsn string, r numberRange) Number {
 	return Number{digits: digits, country: iso, kind: r.kind}
 }
 
-// isPremiumShort: directory enquiries have 118 and more digits all over the
-// European Union (Decision 2007/116/EC leaves 116 free of charge).
+// isPremiumShort: 118 and what follows it are directory enquiries in most of
+// Europe, and an emergency number in Italy; nobody texts either.
 func isPremiumShort(digits string) bool { return strings.HasPrefix(digits, "118") }

@@ -18,5 +18,5 @@
 // wrong with the code a modem would give. A line it refuses is in the cell's
 // log with the reason in words.
 //
-// It imports the standard library and, for pseudo-terminals, creack/pty.
+// It imports the standard library and, for pseudo-terminals, golang.org/x/sys.
 package sim

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,14 +14,15 @@ import (
 // slavePath the device for the terminal. link, if not empty, becomes a
 // symbolic link to the device; a link that is there already is replaced in one
 // step, anything else in its place is an error.
+//
+// The master has deadlines, and Close frees a Read that waits. (creack/pty
+// would hand out one in blocking mode, which has neither.)
 func OpenPTY(link string) (master *os.File, slavePath string, err error) {
-	master, slave, err := pty.Open()
+	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, "", fmt.Errorf("opening a pseudo-terminal: %w", err)
 	}
-	slavePath = slave.Name()
-	// The mode is kept as long as the master is open.
-	err = errors.Join(makeRaw(slave), slave.Close())
+	slavePath, err = unlock(master)
 	if err == nil && link != "" {
 		err = relink(slavePath, link)
 	}
@@ -32,30 +32,55 @@ func OpenPTY(link string) (master *os.File, slavePath string, err error) {
 	return master, slavePath, nil
 }
 
-// makeRaw is cfmakeraw: no echo, no line editing, 8 bits, not a byte changed.
-func makeRaw(f *os.File) error {
-	conn, err := f.SyscallConn()
+// unlock makes the other side of a master usable and raw, and names it.
+func unlock(master *os.File) (slavePath string, err error) {
+	var n int
+	err = control(master, func(fd int) error {
+		if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		n, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("raw mode of %s: %w", f.Name(), err)
+		return "", fmt.Errorf("unlocking a pseudo-terminal: %w", err)
+	}
+	slavePath = fmt.Sprintf("/dev/pts/%d", n)
+	// The terminal's mode lives as long as the master, so its own descriptor need not.
+	slave, err := os.OpenFile(slavePath, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return "", fmt.Errorf("opening the other side of a pseudo-terminal: %w", err)
+	}
+	err = control(slave, makeRaw)
+	if err := errors.Join(err, slave.Close()); err != nil {
+		return "", fmt.Errorf("raw mode of %s: %w", slavePath, err)
+	}
+	return slavePath, nil
+}
+
+// control runs f with the descriptor of file, which stays in its mode.
+func control(file *os.File, f func(fd int) error) error {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
 	}
 	var inner error
-	err = conn.Control(func(fd uintptr) {
-		t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
-		if err != nil {
-			inner = err
-			return
-		}
-		t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
-		t.Oflag &^= unix.OPOST
-		t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
-		t.Cflag &^= unix.CSIZE | unix.PARENB
-		t.Cflag |= unix.CS8
-		inner = unix.IoctlSetTermios(int(fd), unix.TCSETS, t)
-	})
-	if err := errors.Join(err, inner); err != nil {
-		return fmt.Errorf("raw mode of %s: %w", f.Name(), err)
+	err = conn.Control(func(fd uintptr) { inner = f(int(fd)) })
+	return errors.Join(err, inner)
+}
+
+// makeRaw is cfmakeraw: no echo, no line editing, 8 bits, not a byte changed.
+func makeRaw(fd int) error {
+	t, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
 	}
-	return nil
+	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	t.Oflag &^= unix.OPOST
+	t.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	t.Cflag &^= unix.CSIZE | unix.PARENB
+	t.Cflag |= unix.CS8
+	return unix.IoctlSetTermios(fd, unix.TCSETS, t)
 }
 
 func relink(target, link string) error {

@@ -98,6 +98,34 @@ func TestPTY_survives_whoever_opens_and_closes_it(t *testing.T) {
 	}
 }
 
+func TestPTY_ends_although_somebody_has_it_open(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "modem")
+	cell := NewCell(CellConfig{})
+	defer cell.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := make(chan string, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- New(cell, Config{}).ServePTY(ctx, link, func(device string) { ready <- device })
+	}()
+	<-ready
+	f := open(t, link)
+	defer f.Close()
+	talk(t, f, "AT\r", "OK\r\n")
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	case <-within(t).Done():
+		t.Fatal("it does not end")
+	}
+	if _, err := f.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("whoever reads gets %v", err)
+	}
+}
+
 func TestPTY_carries_every_byte_as_it_is(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "modem")
 	cell := NewCell(CellConfig{})
@@ -128,8 +156,8 @@ func TestPTY_unplugged_comes_back_as_another_device(t *testing.T) {
 	f := open(t, link)
 	talk(t, f, "AT\r", "OK\r\n")
 	play(t, m, "unplug for 20ms")
-	if _, err := io.ReadAll(f); err == nil {
-		t.Log("the reader saw the end of the file") // also fine
+	if _, err := io.ReadAll(f); errors.Is(err, os.ErrDeadlineExceeded) { // the end, or EIO
+		t.Error("whoever reads does not notice")
 	}
 	f.Close()
 	select {

@@ -79,7 +79,8 @@ func (p *Plan) blameEach(index map[string]int, refBits int) {
 		culprit  int // -1: none
 		has, use int // code units as it is, and if its culprit gives way
 	}
-	var units []unit // by rune
+	var units []unit                     // by rune
+	gain := make([]int, len(p.Culprits)) // code units that each would save
 	for c := range clusters(p.Text) {
 		culprit, use := -1, 0
 		if i, ok := index[c]; ok {
@@ -87,11 +88,17 @@ func (p *Plan) blameEach(index map[string]int, refBits int) {
 		}
 		for _, r := range c {
 			units = append(units, unit{culprit, unitsUTF16(r), use})
-			use = 0
+			if culprit >= 0 {
+				gain[culprit] += unitsUTF16(r) - use
+			}
+			use = 0 // it stands for the whole character, once
 		}
 	}
 	one, many := Capacity(AlphabetUCS2, 0), Capacity(AlphabetUCS2, Header(0, 0, refBits))
 	for i := range p.Culprits {
+		if p.Units-gain[i] > max(one, (p.Parts()-1)*many) {
+			continue // it needs as many parts without it
+		}
 		total, parts, part := 0, 1, 0
 		for _, u := range units {
 			n := u.has

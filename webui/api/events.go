@@ -129,7 +129,11 @@ func (a *API) listInbox(c *call) (*reply, error) {
 	for i, in := range found {
 		page.Items[i] = wire.Inbound{
 			ID: strconv.FormatUint(in.Seq, 10), From: in.From, To: in.To, Text: in.Text, Route: in.Route, Identity: in.Identity,
-			Received: in.At, Sent: clock(in.Sent), Concat: in.Concat, Undecodable: in.Undecodable, Raw: in.Raw,
+			Received: in.At, Parts: in.Parts, Of: in.Of, Missing: append([]int{}, in.Missing...),
+			Action: in.Action, By: in.By, Undecodable: in.Undecodable,
+		}
+		if in.Reply != 0 {
+			page.Items[i].Reply = in.Reply.String()
 		}
 	}
 	if next != 0 {

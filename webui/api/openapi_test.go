@@ -123,7 +123,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Send": wire.Send{}, "Message": wire.Message{}, "Part": wire.Part{}, "Change": wire.Change{}, "Price": wire.Price{},
 		"Event": queue.Event{}, "Messages": wire.Page[wire.Message]{}, "Compose": wire.Compose{}, "Preview": wire.Preview{},
 		"Segment": wire.Segment{}, "Culprit": wire.Culprit{}, "Instead": wire.Instead{}, "Settle": wire.Settle{},
-		"Inbound": wire.Inbound{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
+		"Inbound": wire.Inbound{}, "InboundPart": queue.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
 		"Counts": queue.Counts{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},

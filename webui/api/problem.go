@@ -77,6 +77,11 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, p)
 }
 
+// Refuse answers in the form of the API for whoever stands before it.
+func Refuse(w http.ResponseWriter, status int, code, detail string) {
+	writeProblem(w, refusal(status, code, "", detail))
+}
+
 func writeProblem(w http.ResponseWriter, p *wire.Problem) {
 	body, err := json.Marshal(p)
 	if err != nil {

@@ -79,6 +79,7 @@ type Box struct {
 	Since  time.Time
 	Others []string // ways that carry meanwhile
 	Ways   int
+	Ready  int // ways that take messages
 	// Waiting counts what should be leaving now: next in line, or in the hands
 	// of a way out.
 	Waiting int64
@@ -116,11 +117,11 @@ func judge(ways []queue.RouteInfo, waiting int64) Box {
 		}
 		return b
 	}
-	worst, ready := -1, 0
+	worst := -1
 	for _, r := range ways {
 		w := Of(r)
 		if w.Ready {
-			ready++
+			b.Ready++
 			b.Others = append(b.Others, r.Route)
 		}
 		if w.Colour != OK && rank[w.Colour] > worst {
@@ -131,11 +132,11 @@ func judge(ways []queue.RouteInfo, waiting int64) Box {
 	b.Others = slices.DeleteFunc(b.Others, func(name string) bool { return name == b.Route })
 	switch b.Colour {
 	case Stop:
-		if ready > 0 || waiting == 0 {
+		if b.Ready > 0 || waiting == 0 {
 			b.Colour = Warn
 		}
 	case Warn:
-		if ready == 0 && waiting > 0 {
+		if b.Ready == 0 && waiting > 0 {
 			b.Colour = Stop
 		}
 	}

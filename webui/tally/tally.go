@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,11 +62,13 @@ type Tally struct {
 	loc   *time.Location
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	day    Day
-	where  map[queue.ID]place // what is counted, so that it can be counted anew
-	after  uint64             // the last event read
-	events map[queue.Kind]uint64
+	mu       sync.Mutex
+	day      Day
+	where    map[queue.ID]place // what is counted, so that it can be counted anew
+	trouble  []queue.ID         // newest last
+	after    uint64             // the last event read
+	events   map[queue.Kind]uint64
+	watchers map[chan struct{}]bool
 }
 
 type place struct {
@@ -79,7 +82,7 @@ const most = 200_000
 
 // New makes a tally for a shop in loc.
 func New(q *queue.Queue, loc *time.Location, log *slog.Logger) *Tally {
-	t := &Tally{queue: q, loc: loc, log: log, events: map[queue.Kind]uint64{}}
+	t := &Tally{queue: q, loc: loc, log: log, events: map[queue.Kind]uint64{}, watchers: map[chan struct{}]bool{}}
 	t.begin(time.Now())
 	return t
 }
@@ -104,8 +107,43 @@ func (t *Tally) Events() map[queue.Kind]uint64 {
 	return out
 }
 
+// Trouble lists messages that a person should look at: failed, not delivered
+// or not sure since the day the program was started in, newest first.
+func (t *Tally) Trouble() []queue.ID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := slices.Clone(t.trouble)
+	slices.Reverse(list)
+	return list
+}
+
+// Subscribe returns a channel that gets a token, coalesced, after what the
+// queue committed has been counted, or a route has changed. stop ends it.
+func (t *Tally) Subscribe() (wake <-chan struct{}, stop func()) {
+	c := make(chan struct{}, 1)
+	t.mu.Lock()
+	t.watchers[c] = true
+	t.mu.Unlock()
+	return c, func() {
+		t.mu.Lock()
+		delete(t.watchers, c)
+		t.mu.Unlock()
+	}
+}
+
+func (t *Tally) signal() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
 const (
-	pace  = 500 * time.Millisecond
+	pace  = 200 * time.Millisecond
 	batch = 500
 )
 
@@ -124,6 +162,7 @@ func (t *Tally) Run(ctx context.Context) error {
 		if err := t.catchUp(ctx); err != nil {
 			t.log.Error("events could not be counted", "err", err)
 		}
+		t.signal()
 		select {
 		case <-token:
 		case <-ctx.Done():
@@ -161,7 +200,11 @@ func (t *Tally) catchUp(ctx context.Context) error {
 func (t *Tally) count(e *queue.Event) {
 	t.events[e.Kind]++
 	t.turn(e.At)
-	if e.Msg == 0 || e.At.Before(t.day.Start) {
+	if e.Msg == 0 {
+		return
+	}
+	t.mind(e.Msg, e.State)
+	if e.At.Before(t.day.Start) {
 		return
 	}
 	fate, out := fateOf[e.State]
@@ -193,6 +236,25 @@ func (t *Tally) count(e *queue.Event) {
 			if p.fate == Delivered {
 				delete(t.where, id)
 			}
+		}
+	}
+}
+
+// mostTrouble is more than anybody looks at.
+const mostTrouble = 20
+
+// mind keeps the list of Trouble.
+func (t *Tally) mind(id queue.ID, state queue.State) {
+	at := slices.Index(t.trouble, id)
+	switch state {
+	case queue.Unknown, queue.Failed, queue.Undelivered:
+		if at < 0 {
+			t.trouble = append(t.trouble, id)
+			t.trouble = t.trouble[max(0, len(t.trouble)-mostTrouble):]
+		}
+	default:
+		if at >= 0 {
+			t.trouble = slices.Delete(t.trouble, at, at+1)
 		}
 	}
 }

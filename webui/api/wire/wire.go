@@ -218,19 +218,22 @@ type Happened struct {
 	Last  uint64        `json:"last"`  // the newest event there is
 }
 
-// Inbound is one message that came in.
+// Inbound is one message that came in, put together from its parts.
 type Inbound struct {
-	ID          string        `json:"id"`
-	From        string        `json:"from"`
-	To          string        `json:"to,omitempty"`
-	Text        string        `json:"text"`
-	Route       string        `json:"route"`
-	Identity    string        `json:"identity"`
-	Received    time.Time     `json:"received"`
-	Sent        *time.Time    `json:"sent"`             // the network's time; null: not told
-	Concat      *route.Concat `json:"concat,omitempty"` // this is one part of a longer message
-	Undecodable bool          `json:"undecodable,omitempty"`
-	Raw         string        `json:"raw,omitempty"` // hex of the PDU
+	ID          string              `json:"id"`
+	From        string              `json:"from"`
+	To          string              `json:"to,omitempty"`
+	Text        string              `json:"text"`
+	Route       string              `json:"route"`
+	Identity    string              `json:"identity"`
+	Received    time.Time           `json:"received"`
+	Parts       []queue.InboundPart `json:"parts"`
+	Of          int                 `json:"of"`               // parts it has
+	Missing     []int               `json:"missing"`          // those that have not come
+	Reply       string              `json:"reply,omitempty"`  // the message it seems to answer
+	Action      string              `json:"action,omitempty"` // what its words mean
+	By          string              `json:"by,omitempty"`     // who decided that
+	Undecodable bool                `json:"undecodable,omitempty"`
 }
 
 // Health is GET /healthz with a key.

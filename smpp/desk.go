@@ -116,6 +116,7 @@ func (d *desk) work(ctx context.Context, sink route.Sink) {
 		case t := <-d.tasks:
 			d.size.Add(-int64(len(t.frame.body)))
 			d.carried(ctx, sink, t)
+			t.session.paid()
 		case a := <-d.late:
 			d.lateAnswer(ctx, sink, a)
 		case <-ctx.Done():

@@ -55,12 +55,13 @@ type session struct {
 	pending []*request          // in order; not yet taken by the writer
 	waiting map[uint32]*request // asked, by sequence number
 	asked   int                 // of these, somebody stands waiting
+	owed    int                 // messages of theirs on the desk, to be answered here
 	late    int                 // of these, given up
 	silent  int                 // submits given up since the last answer
 	acks    []ack               // answers with a lost that were written lately
 	parted  bool                // the SMSC took leave, so it has read everything
 	leaving bool                // we ask nothing any more but to unbind
-	idle    chan struct{}       // when set: closed once asked is 0
+	idle    chan struct{}       // when set: closed once nothing is asked or owed
 	ended   error               // set once; nothing is accepted after it
 
 	wake  chan struct{} // a token: pending is not empty
@@ -177,7 +178,8 @@ func (s *session) settle() {
 	}
 }
 
-// leave is the polite end: answers on their way are awaited, then unbind.
+// leave is the polite end: the answers on their way, theirs and ours, are
+// awaited, then unbind.
 func (s *session) leave() {
 	s.mu.Lock()
 	idle := make(chan struct{})
@@ -336,9 +338,10 @@ func (s *session) forget(q *request) {
 	}
 }
 
-// settled closes idle when nobody waits any more. Called with mu held.
+// settled closes idle when nobody waits any more, here or there. Called with
+// mu held.
 func (s *session) settled() {
-	if s.idle != nil && s.asked == 0 {
+	if s.idle != nil && s.asked == 0 && s.owed == 0 {
 		close(s.idle)
 		s.idle = nil
 	}
@@ -547,10 +550,12 @@ func (s *session) serveRequest(f frame) error {
 	case pdu.EnquireLinkID:
 		return s.reply(pdu.NewEnquireLinkResp(), f.Seq, 0, nil)
 	case pdu.DeliverSMID, pdu.DataSMID:
-		if s.desk.put(task{session: s, frame: f}) {
+		if s.owe() && s.desk.put(task{session: s, frame: f}) {
 			return nil
 		}
-		// The desk is full. The SMSC keeps the message and comes again.
+		// The desk is full, or closing. The SMSC keeps the message and comes
+		// again.
+		s.paid()
 		return s.replyCarried(f, statusQueueFull, nil)
 	case pdu.UnbindID:
 		s.mu.Lock()
@@ -563,6 +568,23 @@ func (s *session) serveRequest(f frame) error {
 	default:
 		return s.reply(pdu.NewGenericNACK(), f.Seq, statusBadCommand, nil)
 	}
+}
+
+// owe notes that a message of theirs will be answered; false when we are
+// leaving and take no more.
+func (s *session) owe() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed++
+	return !s.leaving
+}
+
+// paid notes that one was, or that the session is gone.
+func (s *session) paid() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.owed--
+	s.settled()
 }
 
 // replyCarried answers a deliver_sm or data_sm. lost is called when the

@@ -39,6 +39,7 @@ func TestComposeShowsWhatGoesOut(t *testing.T) {
 			"[{ï i 2} {– - 14} {ç c 16} {½ 1/2 20} {™ (tm) 22} {Ł L 24} {ó o 25} {ź z 27}]"},
 		{"gsm7 keeps what costs nothing", "£ ¥ é ß Ä € [x]", Options{Encoding: GSM7}, "£ ¥ é ß Ä € [x]", "gsm7", "[]"},
 		{"gsm7 takes off an accent that has no letter", "x\u0304y", Options{Encoding: GSM7}, "xy", "gsm7", "[{x\u0304 x 0}]"},
+		{"gsm7 knows a coloured trade mark", "Acme™\ufe0f", Options{Encoding: GSM7}, "Acme(tm)", "gsm7", "[{™\ufe0f (tm) 4}]"},
 		{"one and a half is not eleven halves", "1½ uur, ½ uur", Options{Encoding: GSM7}, "1 1/2 uur, 1/2 uur", "gsm7", "[{½  1/2 1} {½ 1/2 8}]"},
 		{"gsm7 asks Unidecode last", "ḥ 2⅓ ₩5 «¿»", Options{Encoding: GSM7}, "h 2 1/3 W5 <<¿>>", "gsm7", "[{ḥ h 0} {⅓  1/3 3} {₩ W 5} {« << 8} {» >> 10}]"},
 
@@ -88,6 +89,8 @@ func TestComposeRefuses(t *testing.T) {
 		{"what is not UTF-8", "abc\xffd", Options{}, "text", CodeTextUTF8, []string{"byte 3", "0xFF"}},
 		{"a cut UTF-8 sequence", "é\xc3", Options{}, "text", CodeTextUTF8, []string{"byte 2", "after 1 character"}},
 		{"emoji in gsm7", "klaar 😀 en " + family, Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"“😀” (U+1F600) at character 7", "U+1F468 U+200D", "smart or ucs2"}},
+		{"a keycap in gsm7", "1\ufe0f\u20e3", Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"U+0031 U+FE0F U+20E3"}},
+		{"a heart in gsm7", "❤\ufe0f", Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"U+2764 U+FE0F"}},
 		{"another script in gsm7", "да", Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"“д” (U+0434) at character 1", "“а”"}},
 		{"per mille, which is not %0", "5‰", Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"‰"}},
 		{"a schwa, which is not @", "ə", Options{Encoding: GSM7}, "text", CodeTextNotGSM7, []string{"U+0259"}},

@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"iter"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
@@ -166,7 +167,7 @@ func borders(text string, runes int) []bool {
 }
 
 // clusters yields the characters of s as a reader counts them.
-func clusters(s string) func(yield func(string) bool) {
+func clusters(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for s != "" {
 			n := 1

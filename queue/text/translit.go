@@ -59,7 +59,7 @@ func plainForm(opt Options, holds func(rune) bool) replacer {
 		func(r rune) (string, bool) { to, ok := byLanguage[lang][r]; return to, ok },
 		func(r rune) (string, bool) { to, ok := lookalikes[r]; return to, ok },
 		func(r rune) (string, bool) { to, ok := translit()[r]; return to, ok },
-		func(r rune) (string, bool) { return "", isLatinAccent(r) },
+		func(r rune) (string, bool) { return "", isLatinAccent(r) || isStyle(r) },
 		lastStep,
 	}
 	return func(r rune) (string, bool) {
@@ -111,6 +111,10 @@ func isPlain(r rune) bool {
 // isLatinAccent: the combining marks used with Latin letters. One that NFC
 // could not compose has no plain form but nothing.
 func isLatinAccent(r rune) bool { return r >= 0x0300 && r <= 0x036F }
+
+// isStyle: the selectors of a coloured or a plain picture, as in ™️. They go
+// with the character they follow if that has a plain form.
+func isStyle(r rune) bool { return r == '\uFE0E' || r == '\uFE0F' }
 
 // apart puts a blank before a fraction that follows a digit: 1½ is not 11/2.
 func apart(before, to string) string {

@@ -37,6 +37,9 @@ func (m *SMSC) planReceipts(cfg *Config, s *Submit, v Verdict, id string) {
 		// Networks differ from phone to phone: up to a second.
 		wait = time.Duration(s.Number%100) * 10 * time.Millisecond
 	}
+	if !cfg.Early {
+		wait += cfg.Latency + v.After // from the answer on
+	}
 	send := func() {
 		if cfg.Between {
 			m.enqueue(&delivery{command: deliverSM, body: receiptBody(cfg.Receipts, s, id, "ENROUTE", "000", true)})

@@ -33,7 +33,8 @@ type Fault struct {
 //	after 30 submits: state EXPIRED 10   the receipt says so
 //	after 0 binds: refuse 0x0E 2         two binds are refused
 //
-// Where a number of times is left out it is 1.
+// Where a number of times is left out it is 1. Every line counts every submit;
+// where two strike at once the first one does.
 func ParseFaults(script string) ([]Fault, error) {
 	var faults []Fault
 	for n, line := range strings.Split(script, "\n") {
@@ -164,23 +165,23 @@ func (f *Fault) hit() bool {
 	return true
 }
 
-// fault returns the verdict of the first fault that strikes a submit. Called
-// with mu held.
-func (m *SMSC) fault() (Verdict, bool) {
+// fault counts a submit for all faults and returns the verdict of the first
+// that strikes. Called with mu held.
+func (m *SMSC) fault() (v Verdict, struck bool) {
 	for i := range m.faults {
-		if f := &m.faults[i]; !f.Bind && f.hit() {
-			return f.Verdict, true
+		if f := &m.faults[i]; !f.Bind && f.hit() && !struck {
+			v, struck = f.Verdict, true
 		}
 	}
-	return Verdict{}, false
+	return v, struck
 }
 
 // bindFault is the same for binds. Called with mu held.
-func (m *SMSC) bindFault() (uint32, bool) {
+func (m *SMSC) bindFault() (status uint32, struck bool) {
 	for i := range m.faults {
-		if f := &m.faults[i]; f.Bind && f.hit() {
-			return f.Status, true
+		if f := &m.faults[i]; f.Bind && f.hit() && !struck {
+			status, struck = f.Status, true
 		}
 	}
-	return 0, false
+	return status, struck
 }

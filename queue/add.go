@@ -51,7 +51,7 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 		return nil, err
 	}
 	m := &Message{
-		Till: d.Till, Ref: d.Ref, To: to, From: d.From, Flash: d.Flash,
+		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
 		Priority: 1, Report: true, Created: now, At: d.At, Expires: d.Expires,
 	}
@@ -69,18 +69,18 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 	return m, nil
 }
 
-func (q *Queue) recipient(s string) (string, error) {
+func (q *Queue) recipient(s string) (text.Number, error) {
 	n, err := text.ParseNumber(s, q.cfg.Country)
 	if err != nil {
-		return "", invalidText(err, "to")
+		return n, invalidText(err, "to")
 	}
 	if n.Premium() {
-		return "", &Invalid{"to", "number_premium", "this is a premium number; messages to it cost extra and are refused. Use the customer's own number"}
+		return n, &Invalid{"to", "number_premium", "this is a premium number; messages to it cost extra and are refused. Use the customer's own number"}
 	}
 	if c := n.Country(); c != "" && !n.Short() && !slices.Contains(q.countries, c) {
-		return "", &Invalid{"to", "country_not_allowed", fmt.Sprintf("numbers of %s are not allowed here. Add the country to limits.countries, or correct the number", c)}
+		return n, &Invalid{"to", "country_not_allowed", fmt.Sprintf("numbers of %s are not allowed here. Add the country to limits.countries, or correct the number", c)}
 	}
-	return n.String(), nil
+	return n, nil
 }
 
 func (q *Queue) checkChoices(m *Message, d *Draft, _ time.Time) error {
@@ -229,8 +229,10 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	if n := q.alive(); n >= int64(q.cfg.QueueMax) {
 		return &Full{Max: q.cfg.QueueMax, RetryAfter: time.Minute}
 	}
-	if err := q.refuseOptedOut(tx, m); err != nil {
-		return err
+	for _, refuse := range []func(*store.Tx, *Message) error{q.refuseOptedOut, q.refuseTooMuch} {
+		if err := refuse(tx, m); err != nil {
+			return err
+		}
 	}
 	n, err := messages.NextSequence(tx)
 	if err != nil {
@@ -246,6 +248,11 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	}
 	if err := q.note(tx, m, Event{Kind: KindAccepted, By: m.Till, Until: m.At}); err != nil {
 		return err
+	}
+	if m.State == Queued {
+		if _, err := q.holdForQuiet(tx, m); err != nil {
+			return err
+		}
 	}
 	if err := messages.Insert(tx, m); err != nil {
 		return err

@@ -46,6 +46,8 @@ const (
 	KindSettled     Kind = "settled"     // a person decided an unknown
 	KindRestarted   Kind = "restarted"   // a long message begins again at part one, elsewhere
 	KindRelayed     Kind = "relayed"     // another queue took it over
+	KindHeld        Kind = "held"        // waits by a rule: Code says which
+	KindReleased    Kind = "released"    //
 	KindRerouted    Kind = "rerouted"    // waits in another pool now
 	KindQuota       Kind = "quota"       // a SIM or account comes near its limit, or reaches it
 	KindExpired     Kind = "expired"     // its time ran out

@@ -68,9 +68,10 @@ type Message struct {
 	State State  `json:"state"`
 	Why   Reason `json:"why,omitzero"` // why it waits, or how it ended
 
-	To    string `json:"to"`              // E.164 with plus, or a short code
-	From  string `json:"from,omitempty"`  // sender, where the route lets us choose
-	Given string `json:"given,omitempty"` // the text as handed in, where it differs from what is sent
+	To      string `json:"to"`                // E.164 with plus, or a short code
+	Country string `json:"country,omitempty"` // of the number, ISO 3166; empty for short codes
+	From    string `json:"from,omitempty"`    // sender, where the route lets us choose
+	Given   string `json:"given,omitempty"`   // the text as handed in, where it differs from what is sent
 
 	// The text as it is sent: cut once, when the message was accepted, so that
 	// a part which left before a crash is the same part after it.
@@ -179,7 +180,9 @@ func (m *Message) Until() time.Time {
 			return m.Due
 		}
 		return m.Expires
-	case Held, Sending:
+	case Held:
+		return m.Wake
+	case Sending:
 		return m.Expires
 	case Sent, Unknown:
 		return m.Wake

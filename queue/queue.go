@@ -29,8 +29,9 @@ type Config struct {
 	Language  string         // default of the shop; default en
 	Location  *time.Location // for clock times in plain words; default local
 
-	MaxParts int    // default 6
-	QueueMax int    // messages that may wait at once; default 1,000,000
+	MaxParts int // default 6
+	QueueMax int // messages that may wait at once; default 1,000,000
+	Limits   Limits
 	Routing  []Rule // first match wins; none: DefaultPool
 	RefBits  int    // of concatenation references: 8 (default) or 16
 	Shift    int    // national tables the shop allows, 0 none

@@ -66,7 +66,8 @@ func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Mess
 			return err
 		}
 		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
-		if err != nil {
+		if err != nil || m.State != Sending { // held for quiet hours
+			next, m = time.Now(), nil
 			return err
 		}
 		q.occupy(tx, m.To)
@@ -164,6 +165,9 @@ func sooner(a, b time.Time) time.Time {
 
 // begin records the attempt, before the route sees the message.
 func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
+	if held, err := q.holdForQuiet(tx, m); held || err != nil {
+		return err
+	}
 	if err := m.move(onTake); err != nil {
 		return err
 	}

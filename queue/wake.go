@@ -148,9 +148,9 @@ func (q *Queue) actsNow(m *Message, now time.Time) bool {
 		return false
 	}
 	switch m.State {
-	case Scheduled, Sent:
+	case Scheduled, Sent, Held:
 		return true
-	case Queued, Held:
+	case Queued:
 		return !m.Expires.After(now) || (m.canRestart() && !q.identityReady(m.Pin))
 	case Unknown:
 		return m.OnUnknown == OnUnknownResend && m.Resent == 0 && !q.silent(m)
@@ -169,7 +169,11 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 				return err
 			}
 			q.waitInLine(m, m.At)
-			return q.note(tx, m, Event{Kind: KindDue})
+			if err := q.note(tx, m, Event{Kind: KindDue}); err != nil {
+				return err
+			}
+			_, err := q.holdForQuiet(tx, m)
+			return err
 		case m.State == Sent:
 			m.Wake, m.Why = time.Time{}, because("no_report")
 			return q.note(tx, m, Event{Kind: KindNoReport})
@@ -177,6 +181,12 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 			return q.resend(tx, m, "policy on_unknown: resend")
 		case !m.Expires.After(now):
 			return q.end(tx, m, onExpire, because("expired"), Event{Kind: KindExpired})
+		case m.State == Held:
+			if err := m.move(onRelease); err != nil {
+				return err
+			}
+			q.waitInLine(m, now)
+			return q.note(tx, m, Event{Kind: KindReleased})
 		default:
 			return q.restart(tx, m)
 		}

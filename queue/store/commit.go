@@ -240,6 +240,10 @@ func (db *DB) group(calls []*call) (culprit int) {
 		err = b.Rollback()
 	}
 	finished = true
+	if errors.Is(err, ErrDiskLow) && len(calls) > 1 {
+		db.oneByOne(calls)
+		return -1
+	}
 	if err != nil {
 		db.fail(calls, err)
 		return -1
@@ -254,6 +258,19 @@ func (db *DB) group(calls []*call) (culprit int) {
 		}
 	}
 	return -1
+}
+
+// oneByOne serves a group for which the disk had no room. There is always
+// some in pages that are free, and one change alone may fit.
+func (db *DB) oneByOne(calls []*call) {
+	for i := len(calls) - 1; i >= 0; i-- {
+		if c := calls[i]; c.state.Load() == callBegun {
+			c.tx.rolledBack()
+		}
+	}
+	for i := range calls {
+		db.serve(calls[i : i+1])
+	}
 }
 
 func (c *call) run(tx *Tx) (err error, panicked bool) {
@@ -279,6 +296,7 @@ func (db *DB) commit(b *bolt.Tx) error {
 	db.lastCommit.Store(int64(time.Since(begun)))
 	if err == nil {
 		db.commits.Add(1)
+		db.reserve()
 		return nil
 	}
 	if _, ok := errors.AsType[*PanicError](err); ok || db.holds(id) {

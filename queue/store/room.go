@@ -79,3 +79,25 @@ func space(dir string) (free, size int64, err error) {
 	}
 	return int64(fs.Bavail) * int64(fs.Bsize), int64(fs.Blocks) * int64(fs.Bsize), nil
 }
+
+// reserved is how much room the file has beyond what it uses. Holes of a file
+// are not room: on a full disk they cannot be written. With this much, what
+// was accepted can still be worked off when others have filled the disk.
+const reserved = 1 << 20
+
+// reserve takes the room beyond the end once half of it is used. It is tried
+// again after each commit on a full disk, and where the file system cannot.
+func (db *DB) reserve() {
+	if db.opt.NoSync {
+		return
+	}
+	size, _, err := db.size()
+	if err != nil || size+reserved/2 <= db.reservedTo {
+		return
+	}
+	const keepSize = 1 // FALLOC_FL_KEEP_SIZE: bbolt grows the file itself
+	err = syscall.Fallocate(int(db.file.Fd()), keepSize, size, reserved)
+	if err == nil {
+		db.reservedTo = size + reserved
+	}
+}

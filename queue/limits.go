@@ -1,0 +1,92 @@
+package queue
+
+import (
+	"fmt"
+	"time"
+
+	"tillpost/queue/store"
+)
+
+// Limits protect recipients from too much, and the shop from itself. The zero
+// value of each is off.
+type Limits struct {
+	// QuietHours holds marketing until it may be sent in the recipient's
+	// country (quiet_hours.csv).
+	QuietHours bool
+	// Repeat refuses an equal text to the same number within this time.
+	Repeat time.Duration
+	// MarketingPerDay and MarketingPerMonth bound marketing to one number in
+	// 24 hours and 30 days.
+	MarketingPerDay, MarketingPerMonth int
+}
+
+const (
+	aDay   = 24 * time.Hour
+	aMonth = 30 * aDay
+)
+
+// refuseTooMuch looks at what went to this number before. Messages that were
+// never sent, and never will be, do not count.
+func (q *Queue) refuseTooMuch(tx *store.Tx, m *Message) error {
+	l := q.cfg.Limits
+	capped := m.Class == Marketing && (l.MarketingPerDay > 0 || l.MarketingPerMonth > 0)
+	if l.Repeat <= 0 && !capped {
+		return nil
+	}
+	back := l.Repeat
+	if capped {
+		back = max(back, aMonth)
+	}
+	now, text := time.Now(), m.Text()
+	inDay, inMonth := 0, 0
+	for old, err := range newestUnder(tx, byTo, store.Str(tail(m.To)), 0) {
+		if err != nil {
+			return err
+		}
+		age := now.Sub(old.Created)
+		if age > back {
+			break
+		}
+		if old.To != m.To || old.State == Cancelled || old.State == Failed || old.State == Expired {
+			continue
+		}
+		if age < l.Repeat && old.Text() == text && old.Till == m.Till {
+			return &Invalid{"text", "repeated", fmt.Sprintf("this number was sent the same text %s ago (message %s). It is not sent twice; change the text, or wait until %s", age.Round(time.Second), old.ID, Clock(old.Created.Add(l.Repeat), now, q.cfg.Location))}
+		}
+		if old.Class == Marketing {
+			inMonth++
+			if age < aDay {
+				inDay++
+			}
+		}
+	}
+	switch {
+	case capped && l.MarketingPerDay > 0 && inDay >= l.MarketingPerDay:
+		return &Invalid{"to", "too_often", fmt.Sprintf("this number has had %d advertising messages in 24 hours, the limit here. Send it tomorrow", inDay)}
+	case capped && l.MarketingPerMonth > 0 && inMonth >= l.MarketingPerMonth:
+		return &Invalid{"to", "too_often", fmt.Sprintf("this number has had %d advertising messages in 30 days, the limit here", inMonth)}
+	}
+	return nil
+}
+
+// holdForQuiet puts marketing on hold where the recipient's country is quiet
+// now. It is asked when a message is accepted, when its time comes, and when a
+// lane would take it, so that a campaign that runs into the evening stops.
+func (q *Queue) holdForQuiet(tx *store.Tx, m *Message) (held bool, err error) {
+	if !q.cfg.Limits.QuietHours || m.Class != Marketing {
+		return false, nil
+	}
+	until := quietUntil(m.Country, time.Now(), q.cfg.Location)
+	if until.IsZero() {
+		return false, nil
+	}
+	if err := m.move(onHold); err != nil {
+		return false, err
+	}
+	m.Due, m.Wake = until, until
+	if m.Expires.Before(until) {
+		m.Wake = m.Expires // it will not be sent in the night either
+	}
+	m.Why = because("quiet_hours", "time", stamp(until))
+	return true, q.note(tx, m, Event{Kind: KindHeld, Code: "quiet_hours", Until: until})
+}

@@ -65,7 +65,10 @@ func (s *session) askSIM(ctx context.Context) (string, error) {
 
 // card waits until the SIM is there and open.
 func (s *session) card(ctx context.Context) (state, error) {
-	s.m.enter(route.Starting, "", "asking for the SIM", "")
+	s.iccid, s.imsi = "", "" // it may be another one than before
+	s.m.publish(func(st *route.Status) {
+		st.State, st.Code, st.Doing, st.Detail, st.Identity = route.Starting, "", "asking for the SIM", "", ""
+	})
 	defer func() { s.unlock = nil }()
 	for since := time.Now(); ; {
 		means, err := s.askSIM(ctx)
@@ -83,7 +86,7 @@ func (s *session) card(ctx context.Context) (state, error) {
 				s.m.enter(route.Waiting, "modem_silent", "waiting for the SIM", "the SIM has been busy for more than "+simBusyFor.String())
 			}
 		case "sim_pin":
-			if err := s.sequence(ctx, startUp[len(startUp)-1:]); err != nil { // the SIM may be another one than before
+			if err := s.sequence(ctx, whichSIM); err != nil {
 				return s.failed(err)
 			}
 			err := s.unlockByItself(ctx)

@@ -149,5 +149,5 @@ type offered struct {
 	whole  bool // the part is the whole message
 }
 
-// errRestartedItself: the settings are not what we made them.
-var errRestartedItself = errors.New("the modem has lost its settings")
+// errLostSettings: the settings are not what we made them.
+var errLostSettings = errors.New("the modem has lost its settings")

@@ -49,8 +49,9 @@ func (s *session) in(ctx context.Context, memory string, do func() error) error 
 		return err
 	}
 	err := do()
-	if _, e := s.conn.Command(ctx, fmt.Sprintf("AT+CPMS=%q", s.storage), 10*time.Second); err == nil {
-		err = e
+	if _, e := s.conn.Command(ctx, fmt.Sprintf("AT+CPMS=%q", s.storage), 10*time.Second); e != nil {
+		// Every index would now mean a place in the wrong memory.
+		return fmt.Errorf("%w: %w", errLostSettings, e)
 	}
 	return err
 }

@@ -66,10 +66,15 @@ func (s *session) recovering(t trouble) state {
 			}
 			return s.starting, nil
 		}
-		s.m.enter(route.Waiting, "modem_silent", "restarting it", t.why.Error())
-		if s.m.mayRestart() {
-			s.reset(ctx)
+		if !s.m.mayRestart() {
+			s.m.enter(route.Waiting, "modem_silent", "resting before the next restart", t.why.Error())
+			if next, err := s.idle(ctx, lookAgain); next != nil || err != nil {
+				return next, err
+			}
+			return s.starting, nil
 		}
+		s.m.enter(route.Waiting, "modem_silent", "restarting it", t.why.Error())
+		s.reset(ctx)
 		return nil, errRestarted
 	}
 }

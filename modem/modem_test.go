@@ -1,11 +1,13 @@
 package modem
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tillpost/modem/sim"
 	"tillpost/queue/route"
 )
 
@@ -37,6 +39,44 @@ func TestSendsAndReports(t *testing.T) {
 		st, ok := b.sink.until(func(s route.Status) bool { return s.Signal != nil && s.Operator != "" }, time.Hour)
 		if !ok || *st.Signal != -73 {
 			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+// A modem that takes 3 s per message never waits for us: not for its polls,
+// nor for reports. Its own time is all that passes (virtual time, so this
+// counts waits, not work; BenchmarkOverhead counts the work).
+func TestSlowModemIsKeptBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, each = 100, 3 * time.Second
+		b := plug(t, setUp{peer: sim.Config{Latency: each}})
+		b.ready()
+		start := time.Now()
+		for i := range n {
+			if _, err := b.send(fmt.Sprint(i), "+31612345678", "busy"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if busy := float64(n*each) / float64(time.Since(start)); busy < 0.99 {
+			t.Errorf("the modem was busy %.1f %% of the time, want 99", 100*busy)
+		}
+	})
+}
+
+// Idle, the modem is asked a few things a minute and nothing is published that
+// is not news.
+func TestIdleIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := plug(t, setUp{})
+		b.ready()
+		time.Sleep(2 * time.Minute)
+		before, news := strings.Count(b.trace.String(), "\r"), len(b.sink.statuses)
+		time.Sleep(time.Hour)
+		if n := strings.Count(b.trace.String(), "\r") - before; n > 60*8 {
+			t.Errorf("%d commands in an idle hour", n)
+		}
+		if n := len(b.sink.statuses) - news; n > 0 {
+			t.Errorf("%d statuses in an idle hour: %+v", n, b.sink.statuses[news:])
 		}
 	})
 }

@@ -125,7 +125,7 @@ func flock(f *os.File) error {
 // file LCK..ttyUSB2 with the holder's pid (FHS 3.0 §5.9). The one of a dead
 // process is taken over.
 func lockFile(dir, device string) (unlock func(), err error) {
-	name := filepath.Join(dir, "LCK.."+filepath.Base(device))
+	name := filepath.Join(dir, "LCK.."+strings.ReplaceAll(strings.TrimPrefix(device, "/dev/"), "/", "_"))
 	none := func() {}
 	for range 2 {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

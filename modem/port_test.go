@@ -187,7 +187,7 @@ func TestPortHeldByAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		lock := filepath.Join(dir, "LCK.."+filepath.Base(device))
+		lock := filepath.Join(dir, "LCK..pts_"+filepath.Base(device))
 		if err := os.WriteFile(lock, fmt.Appendf(nil, "%10d\n", other.Process.Pid), 0o644); err != nil {
 			t.Fatal(err)
 		}

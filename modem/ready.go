@@ -55,6 +55,16 @@ func (s *session) ready(ctx context.Context) (state, error) {
 	select {
 	case s.line <- struct{}{}:
 		return next, nil
+	default:
+		s.m.publish(func(st *route.Status) {
+			if st.State == route.Ready {
+				st.State, st.Code, st.Doing = route.Waiting, "", "waiting for the verdict on a message"
+			}
+		})
+	}
+	select {
+	case s.line <- struct{}{}:
+		return next, nil
 	case <-s.conn.Done():
 		return nil, s.conn.Err()
 	case <-ctx.Done():
@@ -99,9 +109,6 @@ func (s *session) serve(ctx context.Context) (state, error) {
 		case <-tick.C:
 			tick.Reset(s.schedule())
 		case t := <-s.alarm:
-			if t.held == "no_signal" {
-				return s.registering, nil
-			}
 			if t.held != "" {
 				return s.resting(t), nil
 			}
@@ -149,7 +156,7 @@ func (s *session) keepHouse(ctx context.Context) error {
 	if s.conn.OutOfStep() {
 		return at.ErrOutOfStep
 	}
-	if err := s.acknowledge(ctx); err != nil {
+	if err := s.acknowledge(ctx, true); err != nil {
 		return err
 	}
 	if len(s.tasks) == 0 {
@@ -221,6 +228,7 @@ func (s *session) checkNetwork(ctx context.Context) error {
 	if !n.CanSend {
 		s.offNet = true
 		s.m.dismiss(s)
+		s.m.enter(route.Waiting, "searching", "looking for the network", n.Meaning)
 	}
 	return nil
 }
@@ -242,17 +250,17 @@ func (s *session) checkSettings(ctx context.Context) error {
 		return err
 	}
 	if v, ok := at.Find(lines, "+CMGF"); ok && v != "0" {
-		return errRestartedItself
+		return errLostSettings
 	}
 	lines, err = s.conn.Command(ctx, "AT+CNMI?", 5*time.Second)
 	if isLost(err) {
 		return err
 	}
 	if v, ok := at.Find(lines, "+CNMI"); ok && s.reports > 0 && !strings.Contains(strings.ReplaceAll(v, " ", ""), ",1,0,"+fmt.Sprint(s.reports)) {
-		return errRestartedItself
+		return errLostSettings
 	}
 	if s.conn.Echoes() != s.echoes {
-		return errRestartedItself
+		return errLostSettings
 	}
 	return nil
 }

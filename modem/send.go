@@ -97,7 +97,7 @@ func (s *session) mayGo(ctx context.Context) error {
 	if cur, why := s.m.current(); cur != s {
 		return route.Refuse(s.m.cfg.Name, why)
 	}
-	if err := s.acknowledge(context.WithoutCancel(ctx)); err != nil {
+	if err := s.acknowledge(context.WithoutCancel(ctx), false); err != nil {
 		s.raise(trouble{why: err})
 		return route.Refuse(s.m.cfg.Name, err.Error())
 	}
@@ -143,11 +143,22 @@ func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (rou
 			part.State = route.PartRefused
 		}
 		if cause := context.Cause(ctx); v.err.Fate == route.NotOffered && cause != nil && errors.Is(err, cause) {
-			v.err.Scope = route.ScopeMessage // withdrawn: nothing is wrong with the route
+			return part, s.withdrawn(ctx)
 		}
 		s.suffer(out.To, v, err)
 		return part, v.err
 	}
+}
+
+// withdrawn ends a Send that was cancelled before the first byte of its PDU.
+// Nothing is wrong with the route; at most a prompt waits to be left.
+func (s *session) withdrawn(ctx context.Context) error {
+	if s.conn.OutOfStep() {
+		if err := s.conn.Resync(context.WithoutCancel(ctx)); err != nil {
+			s.raise(trouble{why: err})
+		}
+	}
+	return route.Ended(ctx, s.m.cfg.Name)
 }
 
 func refOf(mr int) string { return strconv.Itoa(mr) }
@@ -208,6 +219,6 @@ func (s *session) raise(t trouble) {
 // echoes again.
 func (s *session) checkEcho() {
 	if s.conn.Echoes() != s.echoes {
-		s.raise(trouble{why: errRestartedItself})
+		s.raise(trouble{why: errLostSettings})
 	}
 }

@@ -59,6 +59,9 @@ func (m *Modem) absent(ctx context.Context) error {
 
 // rest is the pause between two connections; err ended the last one.
 func (m *Modem) rest(ctx context.Context, err error) error {
+	if !m.present(m.cfg.Port) {
+		return nil // absent says so at once
+	}
 	pause := reopenAfter
 	if e, ok := errors.AsType[*portError](err); ok {
 		state := route.Hand
@@ -170,10 +173,12 @@ func (m *Modem) connected(ctx context.Context) error {
 // starting finds the modem on the line and makes it known.
 func (s *session) starting(ctx context.Context) (state, error) {
 	s.m.enter(route.Starting, "", "finding the modem", "")
-	s.news = news{}
 	if err := s.conn.Resync(ctx); err != nil {
 		return s.failed(err)
 	}
+	// What was said until now belongs to the life before.
+	s.hearAll()
+	s.news = news{}
 	if s.m.resetDue() {
 		s.reset(ctx)
 		return nil, errRestarted
@@ -192,7 +197,6 @@ func (s *session) starting(ctx context.Context) (state, error) {
 	s.m.publish(func(st *route.Status) {
 		st.Device = s.imei
 		st.Model = strings.TrimSpace(s.maker + " " + s.model)
-		st.Identity = s.identity()
 	})
 	return s.card, nil
 }

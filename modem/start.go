@@ -21,8 +21,8 @@ type step struct {
 	read func(s *session, lines []string)
 }
 
-// The start-up sequence that is safe everywhere (field-notes §1.3), in two
-// halves: what needs no SIM, and what needs it unlocked. ATZ is left out: it
+// The start-up sequence that is safe everywhere (field-notes §1.3): what needs
+// no SIM, and what needs it unlocked. ATZ is left out: it
 // only resets what is set here anyway, and on some modems more than that.
 var (
 	startUp = []step{
@@ -35,11 +35,13 @@ var (
 		{try: []string{"AT+CGSN", "AT+GSN"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.imei = digits(l, 14, 16) }},
 		{try: []string{"AT^CURC=0"}, wait: 5 * time.Second, only: "huawei"}, // periodic state lines
 		{try: []string{"AT+CFUN?"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.functional = plain(l, "+CFUN") }},
-		{try: iccid, wait: 5 * time.Second, read: readICCID},
+	}
+	whichSIM = []step{ // before its PIN, as far as the modem tells
+		{try: []string{"AT+CCID", "AT^ICCID?", "AT+QCCID", "AT#CCID", "AT+ICCID", "AT+CCID?"}, wait: 5 * time.Second, read: readICCID},
 	}
 	withSIM = []step{
 		{try: []string{"AT+CIMI"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.imsi = digits(l, 14, 15) }},
-		{try: iccid, wait: 5 * time.Second, read: readICCID}, // some give it only now
+		whichSIM[0],
 		{try: []string{"AT+CMGF=0"}, wait: 2 * time.Second, must: true},
 		{try: []string{"AT+CSMS=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+CSMS?"}, wait: 5 * time.Second, read: func(s *session, l []string) {
@@ -52,7 +54,6 @@ var (
 		{try: []string{"AT+CEREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+COPS=3,0"}, wait: 5 * time.Second}, // names, not numbers; changes nothing else
 	}
-	iccid = []string{"AT+CCID", "AT^ICCID?", "AT+QCCID", "AT#CCID", "AT+ICCID", "AT+CCID?"}
 )
 
 // sequence runs steps. An answer that does not come ends it; a refusal only if

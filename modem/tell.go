@@ -2,6 +2,7 @@ package modem
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tillpost/queue/route"
@@ -127,14 +128,21 @@ func (s *session) hasAcks() bool {
 	return len(s.acks) > 0
 }
 
-// acknowledge does what is owed after commits; the line is held.
-func (s *session) acknowledge(ctx context.Context) error {
+// acknowledge does what is owed after commits; the line is held. Removing what
+// was stored can wait, the network does not.
+func (s *session) acknowledge(ctx context.Context, all bool) error {
 	s.mu.Lock()
-	acks := s.acks
-	s.acks = nil
+	var acks []ack
+	acks, s.acks = s.acks, nil
+	if !all {
+		s.acks = slices.DeleteFunc(slices.Clone(acks), func(a ack) bool { return a.direct })
+	}
 	s.mu.Unlock()
 	var age time.Duration
 	for _, a := range acks {
+		if !all && !a.direct {
+			continue
+		}
 		var err error
 		switch {
 		case a.direct && a.wanted:

@@ -3,6 +3,7 @@ package modem
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,9 +167,9 @@ func judge(name, maker string, phase at.Phase, err error) verdict {
 		return verdict{err: v, reset: true}
 	case "hold":
 		v.Fate = route.NotOffered
-		wait := r.Wait
-		if wait == 0 || wait > probeEvery {
-			wait = probeEvery
+		wait := min(r.Wait, probeEvery)
+		if wait == 0 {
+			wait = lookAgain
 		}
 		return verdict{err: v, held: heldBy(r), wait: wait}
 	case "ambiguous":
@@ -198,6 +199,10 @@ func unanswered(name string, phase at.Phase, err error) verdict {
 // probeEvery is how often a SIM that is refused tries one message, so that a
 // top-up heals it without a click (field-notes §1.11).
 const probeEvery = 15 * time.Minute
+
+// lookAgain is the pause where the table names none: the SIM is asked then,
+// and sooner if it says something itself.
+const lookAgain = 30 * time.Second
 
 // doubtful are the refusals that may blame the SIM instead of the number.
 var doubtful = map[int]bool{1: true, 28: true, 30: true}
@@ -254,11 +259,8 @@ func (c *credit) note(to string, e *route.Error) bool {
 		}
 		return false
 	}
-	for _, r := range c.refused {
-		if r == to {
-			return false
-		}
+	if !slices.Contains(c.refused, to) {
+		c.refused = append(c.refused, to)
 	}
-	c.refused = append(c.refused, to)
 	return len(c.refused) >= 3
 }

@@ -88,12 +88,12 @@ func (c *Conn) line(s string) {
 		c.unsolicited(u, s)
 		return
 	}
-	if mapped, ok := final(s, x); ok {
-		c.final(mapped)
+	if c.quote != nil && s != "OK" && s != "ERROR" && !strings.HasPrefix(s, "+CM") {
+		c.goesOn(s)
 		return
 	}
-	if c.quote != nil {
-		c.goesOn(s)
+	if mapped, ok := final(s, x); ok {
+		c.final(mapped)
 		return
 	}
 	if strings.HasPrefix(s, "+CMGS:") && (x == nil || !x.sms || x.phase != Gone) {

@@ -91,8 +91,12 @@ func (c *Conn) takesPDU(s string) bool {
 		return x == nil || !fitsLength(s, x.wants) || c.headerAt > x.wantsAt
 	}
 	// The length is wrong. While a command is in flight the line may be its
-	// answer (an ICCID is all hex too); otherwise nobody else can want it.
-	return c.cur == nil && len(s) >= 14
+	// answer, a PDU of a listing or an ICCID, which is all hex too; otherwise
+	// nobody else can want it.
+	if x := c.cur; x != nil {
+		return x.wants < 0 && len(s) > 24
+	}
+	return len(s) >= 14
 }
 
 // headerLength reads the TPDU's length, the last number of "+CMT: ,25",

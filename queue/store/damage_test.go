@@ -16,8 +16,9 @@ import (
 
 // goodFile makes a small store that has everything: tables of several levels,
 // tables that fit into the list of tables, values longer than a page, free
-// pages. It returns its bytes up to the last page in use, and its rows.
-func goodFile(t *testing.T) ([]byte, []string) {
+// pages. It returns its bytes up to the last page in use, its rows, and every
+// state that it went through.
+func goodFile(t *testing.T) (raw []byte, rows []string, past map[string]bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "good.db")
 	tab := newThings()
@@ -34,16 +35,18 @@ func goodFile(t *testing.T) ([]byte, []string) {
 	}
 	tab.put(t, db, vs...)
 	must(t, db.Commit(t.Context(), func(tx *Tx) error { return small.Put(tx, &thing{ID: 1}) }))
+	past = make(map[string]bool)
 	for n := range uint64(50) {
 		must(t, db.Commit(t.Context(), func(tx *Tx) error { return tab.Delete(tx, U64(n*4+2)) }))
+		rows = texts(t, db, tab)
+		past[strings.Join(rows, "|")] = true
 	}
-	rows := texts(t, db, tab)
 	size := db.Stats().Size
 	must(t, db.Check())
 	must(t, db.Close())
-	raw, err := os.ReadFile(path)
+	raw, err = os.ReadFile(path)
 	must(t, err)
-	return raw[:size], rows
+	return raw[:size], rows, past
 }
 
 // try opens a file, reads it all, writes to it and closes it, and returns the
@@ -80,7 +83,7 @@ func wantDamage(t *testing.T, path string, err error) {
 }
 
 func TestDamagedFileIsASentence(t *testing.T) {
-	good, rows := goodFile(t)
+	good, rows, _ := goodFile(t)
 	zero := make([]byte, pageSize)
 	for _, c := range []struct {
 		name  string
@@ -124,9 +127,11 @@ func TestDamagedFileIsASentence(t *testing.T) {
 }
 
 // TestEveryOverwrittenPage ruins one page after the other, as a dying card
-// does. Either that is said, or the page was free and nothing is missing.
+// does. Either that is said, or the page was free and nothing is missing. What
+// cannot be noticed is the root page as it was before the last commits: with
+// it the whole store is as it was then.
 func TestEveryOverwrittenPage(t *testing.T) {
-	good, rows := goodFile(t)
+	good, _, past := goodFile(t)
 	path := filepath.Join(t.TempDir(), "bad.db")
 	random := rand.New(rand.NewPCG(1, 2))
 	noise := make([]byte, pageSize)
@@ -154,8 +159,8 @@ func TestEveryOverwrittenPage(t *testing.T) {
 				if !errors.Is(err, ErrDamaged) {
 					t.Errorf("page %d overwritten with %s: %v", page, name, err)
 				}
-			case strings.Join(got, "|") != strings.Join(rows, "|"):
-				t.Errorf("page %d overwritten with %s: %d rows instead of %d, and nothing is said", page, name, len(got), len(rows))
+			case !past[strings.Join(got, "|")]:
+				t.Errorf("page %d overwritten with %s: %d rows that never were, and nothing is said", page, name, len(got))
 			}
 		}
 	}
@@ -166,7 +171,7 @@ func TestEveryOverwrittenPage(t *testing.T) {
 
 // TestEveryFlippedBit flips bits all over the file.
 func TestEveryFlippedBit(t *testing.T) {
-	good, rows := goodFile(t)
+	good, rows, _ := goodFile(t)
 	path := filepath.Join(t.TempDir(), "bad.db")
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 500 {

@@ -188,6 +188,28 @@ func TestWhatWasAcceptedGoesOutOnFullDisk(t *testing.T) {
 	})
 }
 
+// TestReserve has others fill the disk when the store has no free page to
+// speak of. The next change, larger than any before, goes to what is reserved.
+func TestReserve(t *testing.T) {
+	onSmallDisk(t, func(t *testing.T, dir string, mounted bool) {
+		if !mounted {
+			return // a limit is not filled by others
+		}
+		db, tab := openThings(t, Options{Path: filepath.Join(dir, "test.db")})
+		tab.put(t, db, *big(1))
+		if free := db.Stats().Free; free > reserved/4 {
+			t.Fatalf("%d bytes are free", free)
+		}
+		giveBack := fillUp(t, dir)
+		tab.put(t, db, thing{ID: 2, Text: strings.Repeat("y", reserved/2)})
+		giveBack()
+		tab.put(t, db, thing{ID: 3}) // and takes a new reserve
+		if size := db.Stats().Size; db.reservedTo < size+reserved/2 {
+			t.Errorf("reserved up to %d of a store of %d bytes", db.reservedTo, size)
+		}
+	})
+}
+
 func TestRoom(t *testing.T) {
 	free, size, err := space(t.TempDir())
 	must(t, err)

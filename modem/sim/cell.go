@@ -156,6 +156,13 @@ func (c *Cell) Submits() []Submit {
 	return slices.DeleteFunc(c.Entries(), func(e Entry) bool { return e.Kind != "submit" })
 }
 
+// Accepted is the number of Submits.
+func (c *Cell) Accepted() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.accepted
+}
+
 // Messages returns the texts whose last part has arrived, oldest first. A part
 // that came twice before the text was whole is counted once.
 func (c *Cell) Messages() []Message {

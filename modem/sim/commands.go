@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -426,13 +427,59 @@ func (m *Modem) setCUSD(args []string) result {
 	if n != 1 || len(args) < 2 || args[1] == "" {
 		return success
 	}
+	code := args[1]
+	if m.packsUSSD() {
+		if code, ok = unpackUSSD(code); !ok {
+			return cme(100)
+		}
+	}
 	if !canSend(m.stat()) {
 		return cme(30)
 	}
 	answer := "+CUSD: 4" // operation not supported
-	if text, known := m.cfg.USSD[args[1]]; known {
-		answer = "+CUSD: 0," + quote(m.encode(text)) + ",15"
+	if text, known := m.cfg.USSD[code]; known {
+		answer = "+CUSD: 0," + m.spellUSSD(text)
 	}
-	m.after(500*time.Millisecond, func() { m.urc(answer) })
+	m.after(ussdAfter, func() { m.urc(answer) })
 	return success
+}
+
+// ussdAfter is how long the network thinks about a code.
+const ussdAfter = 500 * time.Millisecond
+
+// packsUSSD: Huawei wants and gives USSD texts as packed septets in hex.
+func (m *Modem) packsUSSD() bool { return strings.EqualFold(m.cfg.Vendor, "Huawei") }
+
+// spellUSSD writes a text and its coding scheme (TS 23.038 §5): UCS-2 as hex
+// where the default alphabet has no place for it.
+func (m *Modem) spellUSSD(text string) string {
+	septets, ok := toSeptets(text)
+	switch {
+	case !ok:
+		return quote(hexUpper(toUTF16(text))) + ",72"
+	case m.packsUSSD():
+		return quote(packUSSD(septets)) + ",15"
+	}
+	return quote(m.encode(text)) + ",15"
+}
+
+// packUSSD fills seven spare bits with a CR, which would read as @ otherwise
+// (TS 23.038 §6.1.2.3.1).
+func packUSSD(septets []byte) string {
+	if len(septets)%8 == 7 {
+		septets = append(septets, '\r')
+	}
+	return hexUpper(pack(septets, 0))
+}
+
+func unpackUSSD(s string) (code string, ok bool) {
+	octets, err := hex.DecodeString(s)
+	if err != nil || len(octets) == 0 {
+		return "", false
+	}
+	septets := unpack(octets, len(octets)*8/7, 0)
+	if n := len(septets); n%8 == 0 && (septets[n-1] == '\r' || septets[n-1] == 0) {
+		septets = septets[:n-1]
+	}
+	return fromSeptets(septets, 0, 0), true
 }

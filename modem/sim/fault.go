@@ -78,9 +78,18 @@ func noise(n int) []byte {
 
 // action is what a rule does; want says what it must be told.
 type action struct {
-	want want
-	do   func(m *Modem, t *tamper, a arg)
+	want  want
+	needs moment
+	do    func(m *Modem, t *tamper, a arg)
 }
+
+// moment is when an action makes sense.
+type moment byte
+
+const (
+	anyTime moment = iota
+	atPoint        // only while a command is answered
+)
 
 type want byte
 
@@ -102,26 +111,26 @@ var choices = map[want][2]string{wantOnOff: {"on", "off"}, wantOutIn: {"out", "i
 // actions is the vocabulary of a script.
 var actions = map[string]action{
 	// about the answer of a command
-	"hang":    {wantSpan, func(m *Modem, t *tamper, a arg) { t.hang, t.span = true, a.span }},
-	"freeze":  {wantSpan, func(m *Modem, t *tamper, a arg) { t.freeze, t.span = true, a.span }},
-	"late":    {wantDuration, func(m *Modem, t *tamper, a arg) { t.late += a.span }},
-	"error":   {wantCode, func(m *Modem, t *tamper, a arg) { t.instead = codeResult(a) }},
-	"result":  {wantWords, func(m *Modem, t *tamper, a arg) { t.text = a.text }},
-	"mute":    {wantNothing, func(m *Modem, t *tamper, a arg) { t.mute = true }},
-	"twice":   {wantNothing, func(m *Modem, t *tamper, a arg) { t.again = true }},
-	"drop":    {wantNumber, func(m *Modem, t *tamper, a arg) { t.drop = a.n }},
-	"garbage": {wantNumber, func(m *Modem, t *tamper, a arg) { t.noise = a.n }},
-	"urc":     {wantWords, func(m *Modem, t *tamper, a arg) { t.between = append(t.between, a.text) }},
+	"hang":    {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { t.hang, t.span = true, a.span }},
+	"freeze":  {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { t.freeze, t.span = true, a.span }},
+	"late":    {wantDuration, atPoint, func(m *Modem, t *tamper, a arg) { t.late += a.span }},
+	"error":   {wantCode, atPoint, func(m *Modem, t *tamper, a arg) { t.instead = codeResult(a) }},
+	"result":  {wantWords, atPoint, func(m *Modem, t *tamper, a arg) { t.text = a.text }},
+	"mute":    {wantNothing, atPoint, func(m *Modem, t *tamper, a arg) { t.mute = true }},
+	"twice":   {wantNothing, atPoint, func(m *Modem, t *tamper, a arg) { t.again = true }},
+	"drop":    {wantNumber, atPoint, func(m *Modem, t *tamper, a arg) { t.drop = a.n }},
+	"garbage": {wantNumber, anyTime, func(m *Modem, t *tamper, a arg) { t.noise = a.n }},
+	"urc":     {wantWords, anyTime, func(m *Modem, t *tamper, a arg) { t.between = append(t.between, a.text) }},
 
 	// about the modem
-	"echo":         {wantOnOff, func(m *Modem, t *tamper, a arg) { m.echo = a.text == "on" }},
-	"registration": {wantNumber, func(m *Modem, t *tamper, a arg) { m.network = a.n; m.refresh() }},
-	"signal":       {wantNumber, func(m *Modem, t *tamper, a arg) { m.signal = a.n }},
-	"sim":          {wantOutIn, (*Modem).moveSIM},
-	"storage":      {wantFullFree, (*Modem).fillStorage},
-	"deaf":         {wantSpan, (*Modem).goDeaf},
-	"restart":      {wantNothing, func(m *Modem, t *tamper, a arg) { m.restart() }},
-	"unplug":       {wantSpan, func(m *Modem, t *tamper, a arg) { m.leave(a.span) }},
+	"echo":         {wantOnOff, anyTime, func(m *Modem, t *tamper, a arg) { m.echo = a.text == "on" }},
+	"registration": {wantNumber, anyTime, func(m *Modem, t *tamper, a arg) { m.network = a.n; m.refresh() }},
+	"signal":       {wantNumber, anyTime, func(m *Modem, t *tamper, a arg) { m.signal = a.n }},
+	"sim":          {wantOutIn, anyTime, (*Modem).moveSIM},
+	"storage":      {wantFullFree, anyTime, (*Modem).fillStorage},
+	"deaf":         {wantSpan, anyTime, (*Modem).goDeaf},
+	"restart":      {wantNothing, anyTime, func(m *Modem, t *tamper, a arg) { m.restart() }},
+	"unplug":       {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { m.leave(a.span) }},
 }
 
 func codeResult(a arg) *result {
@@ -347,6 +356,12 @@ func parseRule(line string) (rule, error) {
 	if !known {
 		return rule{}, fmt.Errorf("unknown action %q", name)
 	}
+	if act.needs == atPoint && r.point == "" {
+		return rule{}, fmt.Errorf("%s: is about an answer and wants a point of a command, like \"cmgs: %s\"", name, what)
+	}
+	if r.point == "header" && name != "urc" {
+		return rule{}, fmt.Errorf("%s: only urc can come between a header and its PDU", name)
+	}
 	r.act = act
 	r.arg, err = parseArg(act.want, strings.TrimSpace(rest))
 	if err != nil {
@@ -384,6 +399,9 @@ func parseWhen(f []string) (rule, error) {
 		f = f[2:]
 	}
 	r.point, f = f[0], f[1:]
+	if !isPoint(r.point) {
+		return r, fmt.Errorf("unknown point %q: neither a command, like cmgs, nor any of any, %s", r.point, strings.Join(moments, ", "))
+	}
 	if len(f) == 1 && strings.HasPrefix(f[0], "x") {
 		if r.times, err = strconv.Atoi(f[0][1:]); err == nil && r.times > 0 {
 			return r, nil
@@ -394,6 +412,22 @@ func parseWhen(f []string) (rule, error) {
 	}
 	return r, nil
 }
+
+// isPoint: a script that waits for what never comes would be a silent mistake.
+func isPoint(point string) bool {
+	if point == "any" || slices.Contains(moments, point) {
+		return true
+	}
+	for name := range verbs {
+		if pointOf(name) == point {
+			return true
+		}
+	}
+	return false
+}
+
+// pointOf is the name of a command in a script: "cmgs" of "+CMGS".
+func pointOf(name string) string { return strings.ToLower(strings.TrimLeft(name, "+^#$*%_&")) }
 
 func parseArg(w want, s string) (arg, error) {
 	var a arg

@@ -23,7 +23,7 @@ type Config struct {
 	Revision string // AT+CGMR. Default "1.0"
 
 	Latency time.Duration // from Ctrl-Z to the answer of AT+CMGS
-	Think   time.Duration // to the answer of every other command
+	Think   time.Duration // added to every answer
 	Boot    time.Duration // deaf after a restart. Default 500 ms
 	Away    time.Duration // AT+CFUN=1,1 takes the port away for that long, as USB modems do; 0: it stays
 
@@ -43,6 +43,7 @@ type Config struct {
 	FirstMR byte // the first TP-MR
 
 	// USSD holds the network's answers by code. Default *100# with a balance.
+	// Huawei takes and gives them packed (see setCUSD).
 	USSD map[string]string
 
 	Faults Script
@@ -62,8 +63,8 @@ const (
 	FlipNever    Flip = "never"
 )
 
-// Identity returns the identity of the nth modem of a shop: IMEI, ICCID and
-// IMSI with the right check digits, and a number that no magic ending fits.
+// Identity returns the identity of the nth modem of a shop, from 0: IMEI and
+// ICCID have their check digits, and no magic ending fits the number.
 func Identity(n int) Config {
 	return Config{
 		IMEI:   luhn(fmt.Sprintf("35209900%06d", n+1)),

@@ -16,8 +16,8 @@ const (
 )
 
 // Serve is power on: it boots the modem and talks AT over port until ctx ends
-// (answers ctx.Err()), the peer closes the stream (nil), or the fault script
-// pulls the plug (*Unplugged). One Serve at a time.
+// (it answers the cause), the peer closes the stream (nil), or the fault
+// script pulls the plug (*Unplugged). One Serve at a time.
 //
 // A pseudo-terminal whose other side is closed for the moment is not the end:
 // the modem keeps its state, even a half-written prompt, and waits for the

@@ -178,7 +178,7 @@ func (m *Modem) proceed(r result, rest []command) {
 
 // exec runs one command. The script may act first.
 func (m *Modem) exec(c command) result {
-	if !m.at(strings.ToLower(strings.TrimLeft(c.name, "+^#$*%_&")), &m.tamper) {
+	if !m.at(pointOf(c.name), &m.tamper) {
 		return silence
 	}
 	if m.tamper.hang || m.tamper.freeze {

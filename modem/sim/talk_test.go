@@ -191,17 +191,31 @@ func TestCommands(t *testing.T) {
 }
 
 func TestUSSD(t *testing.T) {
-	bench(t, CellConfig{}, Config{}, func(t *testing.T, d *terminal) {
-		d.at("ATE0")
-		d.expect(`AT+CUSD=1,"*100#",15`, "OK")
-		if got := d.said("+CUSD*"); got != `+CUSD: 0,"Your balance is EUR 12.34.",15` {
-			t.Errorf("got %s", got)
-		}
-		d.expect(`AT+CUSD=1,"*999#",15`, "OK")
-		if got := d.said("+CUSD*"); got != "+CUSD: 4" {
-			t.Errorf("got %s", got)
-		}
-	})
+	codes := map[string]string{"*100#": "Balance EUR 12.34", "*144#": "Сальдо", "*1#": "seven c"}
+	for _, c := range []struct{ vendor, code, ok, want string }{
+		{"", "*100#", "OK", `+CUSD: 0,"Balance EUR 12.34",15`},
+		{"", "*144#", "OK", `+CUSD: 0,"04210430043B044C0434043E",72`},
+		{"", "*999#", "OK", "+CUSD: 4"},
+		{"Huawei", "AA188D3602", "OK", `+CUSD: 0,"04210430043B044C0434043E",72`}, // *144#
+		{"Huawei", "*100#", "ERROR", ""},
+		{"Huawei", "AAD808", "OK", ""}, // *1#
+	} {
+		bench(t, CellConfig{}, Config{Vendor: c.vendor, USSD: codes}, func(t *testing.T, d *terminal) {
+			d.at("ATE0")
+			d.expect(`AT+CUSD=1,"`+c.code+`",15`, c.ok)
+			if c.ok != "OK" {
+				return
+			}
+			got := d.said("+CUSD*")
+			if c.want == "" { // seven septets: the eighth is a CR
+				packed, _ := toSeptets("seven c\r")
+				c.want = `+CUSD: 0,"` + hexUpper(pack(packed, 0)) + `",15`
+			}
+			if got != c.want {
+				t.Errorf("%s %s: got %s, want %s", c.vendor, c.code, got, c.want)
+			}
+		})
+	}
 }
 
 func TestPIN(t *testing.T) {

@@ -82,6 +82,16 @@ func (a address) String() string {
 	return a.digits
 }
 
+// subscriber spells the phone that a receipt comes from. Many SMSCs leave out
+// there what kind of number it is; with country code it was when we sent it.
+func (a address) subscriber() string {
+	digits := strings.TrimPrefix(a.digits, "00")
+	if a.ton == tonUnknown && len(digits) >= 10 && digits[0] != '0' && allDigits(digits) {
+		return "+" + digits
+	}
+	return a.String()
+}
+
 func allDigits(s string) bool {
 	for _, r := range s {
 		if r < '0' || r > '9' {

@@ -107,16 +107,20 @@ func (t Timers) withDefaults() Timers {
 // Client is one account at an SMSC. It is a route.Route and a
 // route.Restarter.
 type Client struct {
-	cfg     Config
-	account string // system_id@host: what ids and identities belong to
+	cfg Config
 
-	window  window
-	pace    *pacer
-	desk    *desk
-	ids     *idBook
-	senders *senderBook
-	marks   *markBook
-	board   *board
+	// identity is who carries our messages: the account, within which an
+	// SMSC's ids are unique, and the usual sender, by which phones join parts.
+	// A message with a sender of its own keeps that sender, so it needs no
+	// identity of its own.
+	identity string
+
+	window window
+	pace   *pacer
+	desk   *desk
+	ids    *idBook
+	marks  *markBook
+	board  *board
 }
 
 // New checks the settings and returns a client that is not yet running. The
@@ -129,20 +133,18 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("smpp %q: addrs: %w", cfg.Name, err)
 	}
+	account := cfg.SystemID + "@" + host
 	c := &Client{
-		cfg:     cfg,
-		account: cfg.SystemID + "@" + host,
-		window:  window{size: cfg.Window},
-		marks:   newMarkBook(),
+		cfg:      cfg,
+		identity: account + "/" + cfg.Source,
+		window:   window{size: cfg.Window},
+		marks:    newMarkBook(),
 	}
-	if c.ids, err = newIDBook(cfg.ReceiptID, cfg.Memory, c.account, cfg.Log); err != nil {
+	if c.ids, err = newIDBook(cfg.ReceiptID, cfg.Memory, account, cfg.Log); err != nil {
 		return nil, fmt.Errorf("smpp %q: %w", cfg.Name, err)
 	}
-	if c.senders, err = newSenderBook(c.account, cfg.Source, cfg.Memory); err != nil {
-		return nil, fmt.Errorf("smpp %q: %w", cfg.Name, err)
-	}
-	c.desk = newDesk(&cfg, c.ids, c.senders, c.marks)
-	c.board = newBoard(&cfg, identity(c.account, cfg.Source))
+	c.desk = newDesk(&cfg, c.identity, c.ids, c.marks)
+	c.board = newBoard(&cfg, c.identity)
 	c.pace = newPacer(cfg.PartsPerSecond, func() { c.board.pace(0) })
 	return c, nil
 }
@@ -247,19 +249,11 @@ func (c *Client) Send(ctx context.Context, out route.Outbound) (route.Receipt, e
 	if sink == nil {
 		return route.Receipt{}, route.Refuse(c.cfg.Name, "not started")
 	}
-	from := out.From
-	if from == "" {
-		from = c.cfg.Source
-	}
-	parts, err := c.compose(&out, from)
+	parts, err := c.compose(&out)
 	if err != nil {
 		return route.Receipt{}, &route.Error{Fate: route.Reject, Text: c.cfg.Name + ": " + err.Error(), Err: err}
 	}
-	if err := c.senders.used(ctx, from); err != nil {
-		return route.Receipt{}, &route.Error{Fate: route.NotOffered, Text: c.cfg.Name + ": " + err.Error(), Err: err}
-	}
-
-	rec := route.Receipt{Identity: identity(c.account, from)}
+	rec := route.Receipt{Identity: c.identity}
 	ticket := c.pace.ticket()
 	for i := range parts {
 		p := &parts[i]
@@ -281,7 +275,7 @@ func (c *Client) Send(ctx context.Context, out route.Outbound) (route.Receipt, e
 // booked says what became of a part; nothing for one that never left. A
 // payload is all parts at once.
 func (c *Client) booked(p *outPart, submits int, ref string, err error) []route.Part {
-	part := route.Part{N: p.n, Of: p.of, State: route.PartSent, Ref: ref, Identity: p.identity, At: time.Now()}
+	part := route.Part{N: p.n, Of: p.of, State: route.PartSent, Ref: ref, Identity: c.identity, At: time.Now()}
 	if e, ok := errors.AsType[*route.Error](err); ok {
 		switch e.Fate {
 		case route.NotOffered:

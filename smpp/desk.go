@@ -33,12 +33,12 @@ const keepUnanswered = 2 * deskTasks
 // desk is where everything lands that the SMSC tells by itself. One clerk
 // works it off in order, whichever session it came from.
 type desk struct {
-	name    string
-	coding  string // Config.Alphabet
-	ids     *idBook
-	senders *senderBook
-	marks   *markBook
-	log     *slog.Logger
+	name     string
+	identity string
+	coding   string // Config.Alphabet
+	ids      *idBook
+	marks    *markBook
+	log      *slog.Logger
 
 	tasks chan task
 	late  chan lateAnswer
@@ -73,9 +73,9 @@ func digestOf(f frame) digest {
 	return digest(h.Sum(nil))
 }
 
-func newDesk(cfg *Config, ids *idBook, senders *senderBook, marks *markBook) *desk {
+func newDesk(cfg *Config, identity string, ids *idBook, marks *markBook) *desk {
 	return &desk{
-		name: cfg.Name, coding: cfg.Alphabet, ids: ids, senders: senders, marks: marks, log: cfg.Log,
+		name: cfg.Name, identity: identity, coding: cfg.Alphabet, ids: ids, marks: marks, log: cfg.Log,
 		tasks: make(chan task, deskTasks),
 		late:  make(chan lateAnswer, maxLate),
 	}
@@ -165,7 +165,7 @@ func (d *desk) store(ctx context.Context, sink route.Sink, f frame, m *carried, 
 		dig := digestOf(f)
 		return sink.Received(ctx, route.Inbound{
 			Key:   d.name + "/" + hex.EncodeToString(dig[:12]),
-			Route: d.name, Identity: d.senders.identity(""),
+			Route: d.name, Identity: d.identity,
 			Text: broken.Error(), Raw: hex.EncodeToString(f.raw()), Undecodable: true,
 		})
 	}
@@ -202,10 +202,10 @@ func (d *desk) isReceipt(m *carried) (receipt, bool) {
 // report tells the sink of a receipt, and of earlier ones that are understood
 // only now.
 func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried, r receipt) error {
-	from := m.source.String()
+	from := m.source.subscriber()
 	ref, learnt := d.ids.ref(r.id, from)
 	rep := route.Report{
-		Route: d.name, Identity: d.senders.identity(m.dest.String()),
+		Route: d.name, Identity: d.identity,
 		Ref: ref, To: from,
 		Code: r.code(), Sent: receiptTime(r.submit), Done: receiptTime(r.done),
 		Raw: hex.EncodeToString(f.raw()),
@@ -238,7 +238,7 @@ func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried,
 // inbound is a message, or one part of one, that somebody sent us.
 func (d *desk) inbound(f frame, m *carried) route.Inbound {
 	in := route.Inbound{
-		Route: d.name, Identity: d.senders.identity(m.dest.String()),
+		Route: d.name, Identity: d.identity,
 		From: m.source.String(), To: m.dest.String(),
 		Raw: hex.EncodeToString(f.raw()),
 	}
@@ -294,7 +294,7 @@ func (d *desk) lateAnswer(ctx context.Context, sink route.Sink, a lateAnswer) {
 	p := a.part
 	rep := route.Report{
 		Key:   fmt.Sprintf("%s/late/%s/%d/%d", d.name, p.id, p.attempt, p.n),
-		Route: d.name, Identity: p.identity, To: p.to, ID: p.id,
+		Route: d.name, Identity: d.identity, To: p.to, ID: p.id,
 	}
 	if a.frame.Status == statusOK {
 		rep.Ref = d.ids.submitted(cstring(a.frame.body), p.to)

@@ -3,7 +3,6 @@ package smpp
 import (
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -321,8 +320,9 @@ func TestRedeliveryAfterALostAnswer(t *testing.T) {
 	}
 }
 
+// One identity for all that an account carries, whoever is named as sender.
 func TestIdentityOfAReceipt(t *testing.T) {
-	c, _, rec := bound(t, smsc.Config{ReceiptAfter: time.Millisecond}, nil)
+	c, m, rec := bound(t, smsc.Config{ReceiptAfter: time.Millisecond}, nil)
 	for n, from := range []string{"", "OTHER", "+31611111111"} {
 		out := message(n, "hello")
 		out.From = from
@@ -331,30 +331,34 @@ func TestIdentityOfAReceipt(t *testing.T) {
 			t.Fatal(err)
 		}
 		rec.until(t, "the receipt is told", func() bool { return len(rec.reported) == n+1 })
-		if r := rec.reports()[n]; r.Identity != got.Identity || r.Ref != got.Parts[0].Ref {
+		r := rec.reports()[n]
+		if r.Identity != got.Identity || r.Identity != got.Parts[0].Identity || r.Identity != rec.states[0].Identity || r.Ref != got.Parts[0].Ref {
 			t.Errorf("sender %q: sent as %s, reported for %s", from, got.Identity, r.Identity)
 		}
+		want := map[string]string{"": "SHOP", "OTHER": "OTHER", "+31611111111": "31611111111"}[from]
+		if s := m.Submits()[n]; s.From != want {
+			t.Errorf("sender %q arrived as %q", from, s.From)
+		}
 	}
-	again, err := newSenderBook(c.account, "SHOP", rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := again.identity("31611111111"); got != c.account+"/+31611111111" {
-		t.Errorf("after a restart the sender is %s", got)
+	out := message(9, "hello")
+	out.From = "far too long a name"
+	_, err := c.Send(within(t), out)
+	if e := fate(t, err, route.Reject); !strings.Contains(e.Text, "11") {
+		t.Errorf("the refusal is %v", e)
 	}
 }
 
-func TestSenderThatCannotBeRememberedIsNotUsed(t *testing.T) {
-	c, m, rec := bound(t, smsc.Config{}, nil)
-	full := errors.New("the disk is full")
-	rec.set(func() { rec.fail = full })
-	out := message(1, "hello")
-	out.From = "OTHER"
-	_, err := c.Send(within(t), out)
-	if e := fate(t, err, route.NotOffered); !errors.Is(e, full) {
-		t.Errorf("the verdict is %v", e)
-	}
-	if n := m.Stats().Submits; n != 0 {
-		t.Errorf("the SMSC read %d submits", n)
+func TestSubscribers(t *testing.T) {
+	for want, a := range map[string]address{
+		"+31612345678":  {tonUnknown, npiUnknown, "31612345678"},
+		"+31612345679":  {tonUnknown, npiUnknown, "0031612345679"},
+		"0612345678":    {tonUnknown, npiUnknown, "0612345678"},
+		"8080":          {tonUnknown, npiUnknown, "8080"},
+		"+316123":       {tonInternational, npiISDN, "316123"},
+		"someone else?": {tonUnknown, npiUnknown, "someone else?"},
+	} {
+		if got := a.subscriber(); got != want {
+			t.Errorf("%+v is %q, want %q", a, got, want)
+		}
 	}
 }

@@ -27,13 +27,12 @@ const maxShort = 254
 
 // outPart is one submit_sm to be.
 type outPart struct {
-	id       string // of the message
-	attempt  int
-	n, of    int // from 1; a whole message sent as payload is n 1
-	to       string
-	identity string
-	mark     uint16 // user_message_reference, 0 none
-	codes    map[uint32]route.Fate
+	id      string // of the message
+	attempt int
+	n, of   int // from 1; a whole message sent as payload is n 1
+	to      string
+	mark    uint16 // user_message_reference, 0 none
+	codes   map[uint32]route.Fate
 
 	frame []byte // the encoded submit_sm, sequence number still to be set
 }
@@ -53,7 +52,11 @@ var priorities = [...]byte{0, 0, 1, 2}
 
 // compose encodes the parts of a message that are still to be sent. Every
 // error is the message's own fault or the settings', and so a Reject.
-func (c *Client) compose(out *route.Outbound, from string) ([]outPart, error) {
+func (c *Client) compose(out *route.Outbound) ([]outPart, error) {
+	from := out.From
+	if from == "" {
+		from = c.cfg.Source
+	}
 	src, err := c.sourceAddress(from)
 	if err != nil {
 		return nil, err
@@ -68,8 +71,7 @@ func (c *Client) compose(out *route.Outbound, from string) ([]outPart, error) {
 	}
 	todo := out.Todo()
 	base := outPart{
-		id: out.ID, attempt: out.Attempt, of: len(out.Segments),
-		to: out.To, identity: identity(c.account, from), codes: c.cfg.Codes,
+		id: out.ID, attempt: out.Attempt, of: len(out.Segments), to: out.To, codes: c.cfg.Codes,
 	}
 	// A payload is one submit_sm, so it cannot carry the rest of a message.
 	whole := c.cfg.LongMessages == LongPayload && base.of > 1 && len(todo) == base.of

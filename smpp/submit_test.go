@@ -110,7 +110,7 @@ func TestSubmitOnTheWire(t *testing.T) {
 	})
 	out := message(12345678, "@{1}")
 	out.Priority, out.Flash = 3, true
-	parts, err := c.compose(&out, "SHOP")
+	parts, err := c.compose(&out)
 	if err != nil {
 		t.Fatal(err)
 	}

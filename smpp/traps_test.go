@@ -332,7 +332,7 @@ func TestReconnectUnderLoad(t *testing.T) {
 func TestSubmitIsReadByTheLibrary(t *testing.T) {
 	c := newClient(t, "127.0.0.1:1", newRecorder(), nil)
 	out := message(12345678, "Hello @")
-	parts, err := c.compose(&out, "SHOP")
+	parts, err := c.compose(&out)
 	if err != nil {
 		t.Fatal(err)
 	}

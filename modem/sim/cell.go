@@ -32,6 +32,12 @@ type CellConfig struct {
 	// spread between 0.2 and 1.4 s, so that reports overtake each other.
 	ReportAfter time.Duration
 
+	// Reports says how this network reports.
+	Reports ReportStyle
+
+	// Bare: what the network brings comes without the SMSC's number in front.
+	Bare bool
+
 	// AckTime is how long the network waits for the acknowledgement of a
 	// message it brought (TS 27.005 §3.4.1 CNMA). Default 15 s.
 	AckTime time.Duration
@@ -374,13 +380,9 @@ func (c *Cell) carry(e Entry, s submit, f fate) {
 	c.join(e)
 	c.accepted++
 	report := func() {
-		if !s.report || f.mute {
-			return
+		if s.report && !f.mute {
+			c.report(e, f.status)
 		}
-		tpdu := reportTPDU(byte(e.MR), s.to, e.Time, time.Now(), f.status)
-		c.enqueue(e.From, &parcel{tpdu: tpdu, entry: Entry{
-			Kind: "report", ICCID: e.ICCID, From: s.to, To: e.From, MR: e.MR, ST: int(f.status),
-		}})
 	}
 	if c.subscribers[s.to] != nil && f == (fate{}) {
 		u := userData{pid: s.pid, dcs: s.dcs, udhi: s.udhi, udl: s.udl, ud: s.ud}
@@ -392,15 +394,6 @@ func (c *Cell) carry(e Entry, s submit, f fate) {
 		defer c.mu.Unlock()
 		report()
 	})
-}
-
-// reportAfter spreads the reports: by the golden section, so that no two
-// neighbours come together and every run is the same.
-func (c *Cell) reportAfter() time.Duration {
-	if c.cfg.ReportAfter != 0 {
-		return c.cfg.ReportAfter
-	}
-	return 200*time.Millisecond + time.Duration(c.accepted*618%1000)*1200*time.Microsecond
 }
 
 // join puts the parts of a long message together, as the handset does: by

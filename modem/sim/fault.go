@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -98,7 +99,8 @@ const (
 	wantNumber        // N
 	wantDuration      // 3s
 	wantSpan          // [for 3s]
-	wantWords         // the rest of the line
+	wantWords         // the rest of the line, which may be empty
+	wantText          // the same, not empty
 	wantOnOff         // on|off
 	wantOutIn         // out|in
 	wantFullFree      // full|free
@@ -115,7 +117,7 @@ var actions = map[string]action{
 	"freeze":  {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { t.freeze, t.span = true, a.span }},
 	"late":    {wantDuration, atPoint, func(m *Modem, t *tamper, a arg) { t.late += a.span }},
 	"error":   {wantCode, atPoint, func(m *Modem, t *tamper, a arg) { t.instead = codeResult(a) }},
-	"result":  {wantWords, atPoint, func(m *Modem, t *tamper, a arg) { t.text = a.text }},
+	"result":  {wantText, atPoint, func(m *Modem, t *tamper, a arg) { t.text = a.text }},
 	"mute":    {wantNothing, atPoint, func(m *Modem, t *tamper, a arg) { t.mute = true }},
 	"twice":   {wantNothing, atPoint, func(m *Modem, t *tamper, a arg) { t.again = true }},
 	"drop":    {wantNumber, atPoint, func(m *Modem, t *tamper, a arg) { t.drop = a.n }},
@@ -238,8 +240,8 @@ func (m *Modem) wind(r *rule) {
 	})
 }
 
-// strike does an action outside a command: one that is about an answer acts on
-// the command that runs now, if there is one.
+// strike does an action outside the points of a command. hang and freeze take
+// the command that runs now with them.
 func (m *Modem) strike(r *rule) {
 	var t tamper
 	r.acted++
@@ -453,8 +455,10 @@ func parseArg(w want, s string) (arg, error) {
 		if a.span, err = time.ParseDuration(d); !ok || err != nil || a.span <= 0 {
 			return a, fmt.Errorf("wants nothing or \"for 20s\", not %q", s)
 		}
-	case wantWords:
-		a.text = s
+	case wantWords, wantText:
+		if a.text = s; w == wantText && s == "" {
+			return a, errors.New("wants some words")
+		}
 	case wantOnOff, wantOutIn, wantFullFree:
 		a.text = s
 		if of := choices[w]; s != of[0] && s != of[1] {

@@ -409,6 +409,7 @@ func TestParseFaults_names_line_and_trouble(t *testing.T) {
 		{"cmgs: late -1s", "late: wants a time"},
 		{"cmgs: error 38", "error: wants cms or cme and a number"},
 		{"cmgs: error cms x", "error: wants cms or cme and a number"},
+		{"cmgs: result", "result: wants some words"},
 		{"cmgs: mute please", "mute: wants nothing more"},
 		{"echo maybe", "echo: wants on or off"},
 		{"sim up", "sim: wants out or in"},

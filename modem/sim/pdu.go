@@ -343,9 +343,9 @@ func deliverTPDU(from string, at time.Time, u userData) []byte {
 	return append(t, u.ud...)
 }
 
-// reportTPDU writes an SMS-STATUS-REPORT (§9.2.2.3).
-func reportTPDU(mr byte, to string, sent, done time.Time, status byte) []byte {
-	t := append([]byte{mtiStatusReport | noMoreToSend, mr}, addressField(to)...)
+// reportTPDU writes an SMS-STATUS-REPORT (§9.2.2.3); to is an address field.
+func reportTPDU(mr byte, to []byte, sent, done time.Time, status byte) []byte {
+	t := append([]byte{mtiStatusReport | noMoreToSend, mr}, to...)
 	t = append(t, timeField(sent)...)
 	t = append(t, timeField(done)...)
 	return append(t, status)

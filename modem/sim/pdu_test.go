@@ -251,7 +251,7 @@ func TestReport_is_the_sample(t *testing.T) {
 		}
 	}
 	at := time.Date(2026, 11, 22, 9, 15, 0, 0, time.UTC)
-	got := hexUpper(append(smscField("+31624000000"), reportTPDU(42, "+31612345678", at, at.Add(67*time.Second), 0)...))
+	got := hexUpper(append(smscField("+31624000000"), reportTPDU(42, addressField("+31612345678"), at, at.Add(67*time.Second), 0)...))
 	// The sample says the same moments in a zone of +01:00, and is the same up to there.
 	cut := strings.Index(want, "621122015100")
 	if got[:cut] != want[:cut] || got[cut:] != "62112290510000"+"62112290617000"+"00" {

@@ -68,7 +68,7 @@ func (m *Modem) direct(header string, tpdu []byte, answer func(string)) {
 	if m.text {
 		m.indicate(strings.TrimSuffix(header, ",") + m.textForm(tpdu))
 	} else {
-		m.indicate(header+strconv.Itoa(len(tpdu)), hexUpper(append(smscField(m.cell.cfg.SMSC), tpdu...)))
+		m.indicate(header+strconv.Itoa(len(tpdu)), hexUpper(append(smscField(m.cell.smsc()), tpdu...)))
 	}
 	if m.csms == 0 {
 		answer(acknowledged)
@@ -79,7 +79,7 @@ func (m *Modem) direct(header string, tpdu []byte, answer func(string)) {
 // keep stores a message and says where.
 func (m *Modem) keep(memory, header string, tell bool, tpdu []byte, answer func(string)) {
 	s := m.storeOf(memory)
-	index, ok := s.put(&stored{status: recUnread, smsc: m.cell.cfg.SMSC, tpdu: tpdu})
+	index, ok := s.put(&stored{status: recUnread, smsc: m.cell.smsc(), tpdu: tpdu})
 	if !ok {
 		if strings.EqualFold(m.cfg.Vendor, "Huawei") {
 			m.urc(fmt.Sprintf("^SMMEMFULL: %q", memory))

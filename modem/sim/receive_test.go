@@ -138,6 +138,37 @@ func TestReports_come_within_two_seconds_and_overtake(t *testing.T) {
 	})
 }
 
+func TestReports_in_the_styles_of_networks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cell CellConfig
+		want []string // how the PDUs begin, and their statuses
+	}{
+		{"plain", CellConfig{}, []string{"07911326040000F006000B911316325476F8 00"}},
+		{"national", CellConfig{Reports: ReportStyle{National: true}}, []string{"07911326040000F006000AA16021436587 00"}},
+		{"twice", CellConfig{Reports: ReportStyle{Twice: true}}, []string{"07911326040000F006000B911316325476F8 00", "07911326040000F006000B911316325476F8 00"}},
+		{"pending", CellConfig{Reports: ReportStyle{Pending: true}}, []string{"07911326040000F006000B911316325476F8 30", "07911326040000F006000B911316325476F8 00"}},
+		{"bare", CellConfig{Bare: true}, []string{"0006000B911316325476F8 00"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bench(t, c.cell, Config{}, func(t *testing.T, d *terminal) {
+				d.ready()
+				d.send(hello("5678"))
+				for _, want := range c.want {
+					start, end, _ := strings.Cut(want, " ")
+					d.said("+CDS*")
+					if got := d.said("0*"); !strings.HasPrefix(got, start) || !strings.HasSuffix(got, end) {
+						t.Errorf("got %s, want %s", got, want)
+					}
+				}
+				if got := d.said(); got != "SILENCE" {
+					t.Errorf("then %s", got)
+				}
+			})
+		})
+	}
+}
+
 func TestMR_is_one_octet_of_the_SIM(t *testing.T) {
 	bench(t, CellConfig{}, Config{FirstMR: 254}, func(t *testing.T, d *terminal) {
 		d.ready()

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -53,6 +56,21 @@ type Modem struct {
 	PartsPerDay        int `toml:"parts_per_day"`
 	RecipientsPerMonth int `toml:"recipients_per_month"`
 	MonthStarts        int `toml:"month_starts"` // day of the month, 1 to 28
+
+	pinPath string // of PINFile, resolved; "" without one
+}
+
+// currentPIN reads the PIN anew, so that a person can correct its file while
+// the daemon runs.
+func (m *Modem) currentPIN() (string, error) {
+	if m.pinPath == "" {
+		return string(m.PIN), nil
+	}
+	data, err := os.ReadFile(m.pinPath)
+	if err != nil {
+		return "", fmt.Errorf("the PIN's file: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
 }
 
 // SMPP is one [[smpp]].
@@ -144,13 +162,13 @@ type Compat struct {
 	Spool    bool `toml:"spool"`
 }
 
-// defaultConfig is the box without a file. The country is left open on
-// purpose: a national number then is refused with the remedy, where a guessed
-// country would send it to a stranger abroad.
+// defaultConfig is the box without a file: the values of the contract, but
+// English and the clock of the box until a shop says otherwise.
 func defaultConfig() *Config {
 	return &Config{
 		DataDir:    "/var/lib/tillpost",
 		Listen:     []string{"127.0.0.1:8080"},
+		Country:    "NL",
 		Language:   "en",
 		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000},
 		QuietHours: QuietHours{Enabled: true},

@@ -68,6 +68,9 @@ func (c *Config) readSecrets(ps *problems) {
 	for i := range c.Modems {
 		m := &c.Modems[i]
 		ps.readSecret(fmt.Sprintf("modem[%d].pin", i), &m.PIN, m.PINFile)
+		if m.PINFile != "" {
+			m.pinPath = secretPath(ps.file, m.PINFile)
+		}
 	}
 	for i := range c.SMPP {
 		s := &c.SMPP[i]
@@ -78,8 +81,7 @@ func (c *Config) readSecrets(ps *problems) {
 	}
 }
 
-// readSecret looks for file among the credentials that systemd hands over
-// (LoadCredential=), then beside the boot file.
+// readSecret fills in the secret of key from its file.
 func (ps *problems) readSecret(key string, value *secret, file string) {
 	if *value != "" {
 		ps.warn(key, "stands in this file in plain sight; put it into a file of its own (mode 0600) and name that as %s_file", lastKey(key))
@@ -91,15 +93,7 @@ func (ps *problems) readSecret(key string, value *secret, file string) {
 	if file == "" {
 		return
 	}
-	path := file
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && !filepath.IsAbs(file) {
-		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
-			path = filepath.Join(dir, file)
-		}
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(ps.file), path)
-	}
+	path := secretPath(ps.file, file)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		ps.fault(key+"_file", "%s cannot be read: %v; create it with the secret alone on one line, readable by the daemon only", path, errors.Unwrap(err))
@@ -112,6 +106,21 @@ func (ps *problems) readSecret(key string, value *secret, file string) {
 	if *value == "" {
 		ps.fault(key+"_file", "%s is empty; write the secret into it, alone on one line", path)
 	}
+}
+
+// secretPath is where a secret's file is: among systemd's credentials, else
+// beside the boot file.
+func secretPath(bootFile, file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		path := filepath.Join(dir, file)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return filepath.Join(filepath.Dir(bootFile), file)
 }
 
 var (
@@ -146,9 +155,7 @@ func (c *Config) validate(ps *problems) {
 			ps.fault(fmt.Sprintf("hostnames[%d]", i), "%q is not a host name; write the bare name, without http:// and port", host)
 		}
 	}
-	if c.Country != "" {
-		ps.country("country", c.Country)
-	}
+	ps.country("country", c.Country)
 	ps.oneOf("language", c.Language, queue.Languages...)
 	loc, err := time.LoadLocation(c.Timezone)
 	if c.Timezone == "" {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tillpost/modem"
+	"tillpost/queue"
+	"tillpost/smpp"
+)
+
+// attach builds every route of the boot file and gives it to the queue.
+func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
+	for _, m := range cfg.Modems {
+		r := modem.New(modem.Config{
+			Name: m.Name, Port: m.Port,
+			PIN:         m.currentPIN,
+			SendTimeout: m.SendTimeout,
+			Memory:      q.Memory(m.Name),
+			Log:         log,
+		})
+		if err := q.Attach(r, m.Pool); err != nil {
+			return fmt.Errorf("modem %q: %w", m.Name, err)
+		}
+	}
+	for _, s := range cfg.SMPP {
+		addrs := s.Addrs
+		if s.Addr != "" {
+			addrs = []string{s.Addr}
+		}
+		var secure *tls.Config
+		if s.TLS {
+			secure = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		r, err := smpp.New(smpp.Config{
+			Name: s.Name, Addrs: addrs,
+			SystemID: s.SystemID, Password: string(s.Password), SystemType: s.SystemType,
+			Bind: s.Bind, Binds: s.Binds, TLS: secure,
+			Window: s.Window, PartsPerSecond: s.PartsPerSec,
+			Source: s.Source, SourceTON: s.SourceTON, SourceNPI: s.SourceNPI, DestTON: s.DestTON, DestNPI: s.DestNPI,
+			Alphabet: s.Alphabet, LongMessages: s.LongMessages, ReceiptID: s.ReceiptID, Validity: s.Validity,
+			Memory: q.Memory(s.Name),
+			Log:    log.With("route", s.Name),
+		})
+		if err != nil {
+			return fmt.Errorf("smpp %q: %w", s.Name, err)
+		}
+		if err := q.Attach(r, s.Pool); err != nil {
+			return fmt.Errorf("smpp %q: %w", s.Name, err)
+		}
+	}
+	if len(cfg.Modems)+len(cfg.SMPP) == 0 {
+		log.Warn("no modem and no SMSC is set up: messages are accepted and wait. Name the modem's port as [[modem]] in the boot file")
+	}
+	return nil
+}
+
+// drainWait is how long the end waits for messages in the middle of being
+// sent: as long as the most patient modem, so that a stop never turns an
+// answer into an unknown.
+func drainWait(cfg *Config) time.Duration {
+	var longest time.Duration
+	for _, m := range cfg.Modems {
+		longest = max(longest, m.SendTimeout)
+	}
+	return cmp.Or(longest, 10*time.Second) + 5*time.Second
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The figures of design.md §8 that only the real binary has. Each benchmark
+// runs once (-benchtime=1x, see cross/bench.sh) for as long as its figure
+// needs, and reports what it means in words instead of ns/op.
+
+func report1(b *testing.B, value float64, unit string) {
+	b.ReportMetric(0, "ns/op") // says nothing here: leave it out
+	b.ReportMetric(value, unit)
+}
+
+// Durable accepts over HTTP beside what the disk can do at all: one key and
+// one sync at a time.
+func BenchmarkDurableAccepts(b *testing.B) {
+	const span = 5 * time.Second
+	for _, clients := range []int{1, 8, 32} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			box := newBox(b, build(b, ""), "")
+			box.start("-log", "info")
+			box.makeKey("send")
+			for b.Loop() {
+				var n atomic.Int64
+				var wg sync.WaitGroup
+				end := time.Now().Add(span)
+				for c := range clients {
+					wg.Go(func() {
+						if err := box.flood(c, end, &n); err != nil {
+							b.Error(err)
+						}
+					})
+				}
+				wg.Wait()
+				report1(b, float64(n.Load())/span.Seconds(), "accepts/s")
+			}
+			b.ReportMetric(syncs(b, box.dir), "syncs/s")
+		})
+	}
+}
+
+// flood is a till at its fastest: one connection, one request after another,
+// and hardly a cycle for the client, which shares the cores with the daemon.
+func (b *box) flood(client int, end time.Time, n *atomic.Int64) error {
+	addr := strings.TrimPrefix(b.url(), "http://")
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for i := 0; time.Now().Before(end); i++ {
+		body := fmt.Sprintf(`{"to":"+3161%02d%05d","text":"Order %d is ready at the counter."}`, client, i%100000, i)
+		if _, err := fmt.Fprintf(conn, "POST /api/v1/messages HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			addr, b.key, len(body), body); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusAccepted {
+			return fmt.Errorf("answered %d", resp.StatusCode)
+		}
+		n.Add(1)
+	}
+	return nil
+}
+
+// syncs is how many times a second this disk takes 4 KB and a sync.
+func syncs(b *testing.B, dir string) float64 {
+	f, err := os.Create(filepath.Join(dir, "sync"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := bytes.Repeat([]byte{1}, 4096)
+	began, n := time.Now(), 0
+	for ; time.Since(began) < time.Second; n++ {
+		if _, err := f.WriteAt(page, 0); err != nil {
+			b.Fatal(err)
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return float64(n) / time.Since(began).Seconds()
+}
+
+// What the modem waits for us, on a modem that answers at once, and how busy
+// one is kept that takes its time.
+func BenchmarkModem(b *testing.B) {
+	for _, run := range []struct {
+		latency  time.Duration
+		messages int
+	}{{0, 500}, {300 * time.Millisecond, 40}} {
+		b.Run("latency="+run.latency.String(), func(b *testing.B) {
+			bin := build(b, "")
+			radio := startRadio(b, bin, "-latency", run.latency.String())
+			box := newBox(b, bin, modemTable("counter", radio.port))
+			box.start("-log", "info")
+			box.makeKey("send,read")
+			box.must("modem", "counter", "status")
+			for b.Loop() {
+				for i := range run.messages {
+					box.post(hello(fmt.Sprintf("+316120%05d", 10*i+9), fmt.Sprintf("Order %d is ready.", i)))
+				}
+				box.cellHas(radio, run.messages)
+				var at []time.Time
+				for _, e := range radio.seen(b) {
+					if e.Kind == "submit" {
+						at = append(at, e.Time)
+					}
+				}
+				slices.SortFunc(at, time.Time.Compare)
+				each := at[len(at)-1].Sub(at[0]) / time.Duration(len(at)-1)
+				report1(b, float64(time.Second)/float64(each), "messages/s")
+				b.ReportMetric((each-run.latency).Seconds()*1000, "ms-overhead/SMS")
+				if run.latency > 0 {
+					b.ReportMetric(100*run.latency.Seconds()/each.Seconds(), "%busy")
+					over := each - run.latency
+					b.ReportMetric(100*3/(3+over.Seconds()), "%busy-of-a-3s-modem")
+				}
+			}
+		})
+	}
+}
+
+// cellHas waits until the network has seen n submits.
+func (b *box) cellHas(r *radio, n int) {
+	b.t.Helper()
+	eventually(b.t, fmt.Sprintf("the cell has %d messages", n), func() (bool, string) {
+		have := 0
+		for _, e := range r.seen(b.t) {
+			if e.Kind == "submit" {
+				have++
+			}
+		}
+		return have >= n, strconv.Itoa(have)
+	})
+}
+
+// From a message handed to a box at rest to its PDU at the network.
+func BenchmarkFirstPDU(b *testing.B) {
+	bin := build(b, "")
+	radio := startRadio(b, bin)
+	box := newBox(b, bin, modemTable("counter", radio.port))
+	box.start("-log", "info")
+	box.makeKey("send,read")
+	box.becomes(box.post(hello("+31612345678", "warm")).ID, "delivered")
+	for b.Loop() {
+		var all []time.Duration
+		for i := range 10 {
+			<-time.After(300 * time.Millisecond) // at rest
+			text := fmt.Sprintf("first %d", i)
+			began := time.Now()
+			box.post(hello("+31612345678", text))
+			eventually(b, "the cell has it", func() (bool, string) { return radio.submits(b)[text] == 1, "" })
+			for _, e := range radio.seen(b) {
+				if e.Kind == "submit" && e.Text == text {
+					all = append(all, e.Time.Sub(began))
+				}
+			}
+		}
+		slices.Sort(all)
+		report1(b, all[len(all)/2].Seconds()*1000, "ms-median")
+		b.ReportMetric(all[len(all)-1].Seconds()*1000, "ms-worst")
+	}
+}
+
+// From exec to the first 202.
+func BenchmarkStart(b *testing.B) {
+	box := newBox(b, build(b, ""), "")
+	box.start()
+	box.makeKey("send")
+	box.stop()
+	for b.Loop() {
+		var all []time.Duration
+		for range 5 {
+			began := time.Now()
+			box.start()
+			box.post(hello("+31612345678", "first"))
+			all = append(all, time.Since(began))
+			box.stop()
+		}
+		slices.Sort(all)
+		report1(b, all[len(all)/2].Seconds()*1000, "ms-to-first-202")
+	}
+}
+
+// A quiet minute with two modems watched.
+func BenchmarkIdleMinute(b *testing.B) {
+	bin := build(b, "")
+	radio := startRadio(b, bin, "-n", "2")
+	box := newBox(b, bin, modemTable("counter", radio.port)+modemTable("office", radio.port+"2"))
+	box.start("-log", "info")
+	box.makeKey("send,read")
+	box.becomes(box.post(hello("+31612345678", "one")).ID, "delivered")
+	eventually(b, "both modems are ready", func() (bool, string) {
+		out := box.must("routes")
+		return strings.Count(out, "ready") == 2, out
+	})
+	<-time.After(3 * time.Second) // what the message left behind
+	for b.Loop() {
+		cpu, written := box.spent()
+		<-time.After(time.Minute)
+		cpu2, written2 := box.spent()
+		report1(b, (cpu2 - cpu).Seconds(), "CPU-s/min")
+		b.ReportMetric(float64(written2-written)/1024, "KB-written/min")
+		total, anonymous := box.resident()
+		b.ReportMetric(total, "MB-RSS")
+		b.ReportMetric(anonymous, "MB-anonymous")
+	}
+}
+
+// spent reads what the daemon has used of the processor and given to the disk.
+func (b *box) spent() (cpu time.Duration, written int64) {
+	b.t.Helper()
+	stat := strings.Fields(b.proc("stat")[strings.LastIndex(b.proc("stat"), ")")+1:])
+	for _, i := range []int{11, 12} { // utime and stime in ticks of 10 ms, proc(5)
+		ticks, err := strconv.ParseInt(stat[i], 10, 64)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		cpu += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return cpu, b.field("io", "write_bytes:")
+}
+
+// resident is the daemon's memory in MB: all of it, and without file pages.
+func (b *box) resident() (total, anonymous float64) {
+	return float64(b.field("status", "VmRSS:")) / 1024, float64(b.field("status", "RssAnon:")) / 1024
+}
+
+func (b *box) field(file, name string) int64 {
+	b.t.Helper()
+	for line := range strings.Lines(b.proc(file)) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == name {
+			n, err := strconv.ParseInt(words[1], 10, 64)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	b.t.Fatalf("no %s in /proc/PID/%s", name, file)
+	return 0
+}
+
+func (b *box) proc(file string) string {
+	b.t.Helper()
+	b.mu.Lock()
+	pid := b.cmd.Process.Pid
+	b.mu.Unlock()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(data)
+}

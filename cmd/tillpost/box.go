@@ -15,7 +15,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
-	"tillpost/webui/api"
+	"tillpost/webui"
 	"tillpost/webui/api/client"
 	"tillpost/webui/api/wire"
 )
@@ -236,7 +236,7 @@ func checkFile(path string) (c wire.Check, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("the daemon is not running and there is no store at %s; -data names its folder", path)
 	}
-	db, err := store.Open(store.Options{Path: path}, append(queue.Schema(), api.Schema()...)...)
+	db, err := store.Open(store.Options{Path: path}, append(queue.Schema(), webui.Schema()...)...)
 	if err != nil {
 		return c, err
 	}

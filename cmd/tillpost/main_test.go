@@ -15,6 +15,7 @@ import (
 	"tillpost/queue/route"
 	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
+	"tillpost/webui"
 	"tillpost/webui/api"
 	"tillpost/webui/api/wire"
 )
@@ -239,7 +240,7 @@ func TestCheckWithAndWithoutDaemon(t *testing.T) {
 
 	// The same store, left alone: the command opens it itself.
 	alone := t.TempDir()
-	db, err := store.Open(store.Options{Path: filepath.Join(alone, "tillpost.db")}, append(queue.Schema(), api.Schema()...)...)
+	db, err := store.Open(store.Options{Path: filepath.Join(alone, "tillpost.db")}, append(queue.Schema(), webui.Schema()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,15 @@ func (q *Queue) recipient(s string) (text.Number, error) {
 	return n, nil
 }
 
+// anyNumber normalises a number whatever the limits say of sending to it.
+func (q *Queue) anyNumber(s string) (string, error) {
+	n, err := text.ParseNumber(s, q.cfg.Country)
+	if err != nil {
+		return "", invalidText(err, "number")
+	}
+	return n.String(), nil
+}
+
 func (q *Queue) checkChoices(m *Message, d *Draft, _ time.Time) error {
 	if m.Class == "" {
 		m.Class = Transactional

@@ -46,6 +46,7 @@ const (
 	KindSettled     Kind = "settled"     // a person decided an unknown
 	KindRestarted   Kind = "restarted"   // a long message begins again at part one, elsewhere
 	KindRelayed     Kind = "relayed"     // another queue took it over
+	KindErased      Kind = "erased"      // a person was forgotten
 	KindHeld        Kind = "held"        // waits by a rule: Code says which
 	KindReleased    Kind = "released"    //
 	KindRerouted    Kind = "rerouted"    // waits in another pool now

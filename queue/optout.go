@@ -73,23 +73,25 @@ func meaning(text string) string {
 	return ""
 }
 
-// OptOut is a number that wants no marketing.
+// OptOut is a number that wants no marketing. It is kept under a hash, so that
+// the objection is honoured even when the number itself was erased.
 type OptOut struct {
-	Number string    `json:"number"`
+	Hash   string    `json:"hash"`
+	Number string    `json:"number,omitempty"`
 	At     time.Time `json:"at"`
 	Inbox  uint64    `json:"inbox,omitempty"` // the message that asked for it
 	By     string    `json:"by,omitempty"`    // or the person who decided
 }
 
-var optOuts = store.NewTable("optout", func(o *OptOut) []byte { return store.Str(o.Number) })
+var optOuts = store.NewTable("optout", func(o *OptOut) []byte { return store.Str(o.Hash) })
 
 // obey does at once what the action of an inbound message says: an opt-out
 // also stops marketing that is already queued.
 func (q *Queue) obey(tx *store.Tx, in *Inbound, by string) error {
 	switch in.Action {
 	case ActionOptOut:
-		o := &OptOut{Number: in.From, At: time.Now(), Inbox: in.Seq, By: by}
-		if old, err := optOuts.Get(tx, store.Str(in.From)); err != nil || old != nil {
+		o := &OptOut{Hash: q.hash(in.From), Number: in.From, At: time.Now(), Inbox: in.Seq, By: by}
+		if old, err := optOuts.Get(tx, store.Str(q.hash(in.From))); err != nil || old != nil {
 			return err // a second STOP changes nothing
 		}
 		if err := optOuts.Insert(tx, o); err != nil {
@@ -100,11 +102,11 @@ func (q *Queue) obey(tx *store.Tx, in *Inbound, by string) error {
 		}
 		return q.noteInbound(tx, in, KindOptOut, by)
 	case ActionOptIn:
-		old, err := optOuts.Get(tx, store.Str(in.From))
+		old, err := optOuts.Get(tx, store.Str(q.hash(in.From)))
 		if err != nil || old == nil {
 			return err
 		}
-		if err := optOuts.Delete(tx, store.Str(in.From)); err != nil {
+		if err := optOuts.Delete(tx, store.Str(q.hash(in.From))); err != nil {
 			return err
 		}
 		return q.noteInbound(tx, in, KindOptIn, by)
@@ -143,7 +145,7 @@ func (q *Queue) refuseOptedOut(tx *store.Tx, m *Message) error {
 	if m.Class != Marketing {
 		return nil
 	}
-	o, err := optOuts.Get(tx, store.Str(m.To))
+	o, err := optOuts.Get(tx, store.Str(q.hash(m.To)))
 	if err != nil || o == nil {
 		return err
 	}
@@ -153,7 +155,7 @@ func (q *Queue) refuseOptedOut(tx *store.Tx, m *Message) error {
 // OptedOut says whether a number wants no marketing: nil if it may be sent to.
 func (q *Queue) OptedOut(number string) (o *OptOut, err error) {
 	err = q.db.View(func(tx *store.Tx) error {
-		o, err = optOuts.Get(tx, store.Str(number))
+		o, err = optOuts.Get(tx, store.Str(q.hash(number)))
 		return err
 	})
 	return o, err
@@ -181,4 +183,14 @@ func (q *Queue) DecideInbound(ctx context.Context, seq uint64, action, by string
 		}
 		return inbox.Put(tx, in)
 	})
+}
+
+// forgetOptOutNumber leaves only the hash of an opt-out.
+func (q *Queue) forgetOptOutNumber(tx *store.Tx, number string) error {
+	o, err := optOuts.Get(tx, store.Str(q.hash(number)))
+	if err != nil || o == nil {
+		return err
+	}
+	o.Number = ""
+	return optOuts.Put(tx, o)
 }

@@ -29,13 +29,14 @@ type Config struct {
 	Language  string         // default of the shop; default en
 	Location  *time.Location // for clock times in plain words; default local
 
-	MaxParts int // default 6
-	QueueMax int // messages that may wait at once; default 1,000,000
-	Limits   Limits
-	Routing  []Rule // first match wins; none: DefaultPool
-	RefBits  int    // of concatenation references: 8 (default) or 16
-	Shift    int    // national tables the shop allows, 0 none
-	Locking  int
+	MaxParts  int // default 6
+	QueueMax  int // messages that may wait at once; default 1,000,000
+	Limits    Limits
+	Retention Retention
+	Routing   []Rule // first match wins; none: DefaultPool
+	RefBits   int    // of concatenation references: 8 (default) or 16
+	Shift     int    // national tables the shop allows, 0 none
+	Locking   int
 
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes
 	ReportWait  time.Duration // after validity, until "no confirmation"; default 1 hour

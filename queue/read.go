@@ -308,18 +308,26 @@ func (g *Gone) Error() string {
 }
 
 // Events returns what happened after event number n, oldest first, at most
-// limit of them (default and maximum 1000). Error: *Gone.
+// limit of them (default and maximum 1000). After 0 begins with the oldest that
+// is kept. Numbers may be missing where a message was erased. Error: *Gone, when
+// n lies before what is kept.
 func (q *Queue) Events(n uint64, limit int) (list []Event, err error) {
 	if limit <= 0 || limit > maxList {
 		limit = maxList
 	}
 	err = q.db.View(func(tx *store.Tx) error {
-		for e, err := range events.Scan(tx, seqKey(n+1)) {
+		for first, err := range events.Scan(tx, nil) {
 			if err != nil {
 				return err
 			}
-			if len(list) == 0 && e.Seq != n+1 {
-				return &Gone{First: e.Seq}
+			if n+1 < first.Seq && n != 0 {
+				return &Gone{First: first.Seq}
+			}
+			break
+		}
+		for e, err := range events.Scan(tx, seqKey(n+1)) {
+			if err != nil {
+				return err
 			}
 			list = append(list, *e)
 			if len(list) == limit {

@@ -46,7 +46,7 @@ func (q *Queue) runTimer(ctx context.Context) {
 		}
 		if !now.Before(nextSweep) {
 			nextSweep = now.Add(sweepEvery)
-			if err := q.sweep(ctx, now); err != nil && ctx.Err() == nil {
+			if err := errors.Join(q.sweep(ctx, now), q.retain(ctx, now)); err != nil && ctx.Err() == nil {
 				q.log.Error("cannot throw out what is too old", "err", err)
 			}
 		}

@@ -100,7 +100,7 @@ func (t *Table[T]) check(tx *Tx, report func(error)) {
 			for _, k := range ix.keys(v) {
 				wanted[i]++
 				if !bytes.Equal(ix.get(tx, k), key) {
-					fault(ix.bucket, k, "the entry of row "+hex.EncodeToString(key)+" is missing")
+					fault(ix.name, k, "the entry of row "+hex.EncodeToString(key)+" is missing")
 				}
 			}
 		}
@@ -120,14 +120,14 @@ func (t *Table[T]) check(tx *Tx, report func(error)) {
 				continue // reported above
 			}
 			if v == nil || !contains(ix.keys(v), k) {
-				fault(ix.bucket, k, "an entry without its row")
+				fault(ix.name, k, "an entry without its row")
 			}
 		}
 	}
 }
 
 func (ix *Index[T]) get(tx *Tx, k []byte) []byte {
-	b, err := tx.bucket(ix.bucket)
+	b, err := tx.bucket(ix.name)
 	if err != nil {
 		return nil
 	}

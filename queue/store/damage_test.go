@@ -174,7 +174,7 @@ func TestEveryFlippedBit(t *testing.T) {
 	good, rows, _ := goodFile(t)
 	path := filepath.Join(t.TempDir(), "bad.db")
 	random := rand.New(rand.NewPCG(3, 4))
-	for range 500 {
+	for range 200 {
 		at, bit := random.IntN(len(good)-2*pageSize)+2*pageSize, random.IntN(8)
 		bad := bytes.Clone(good)
 		bad[at] ^= 1 << bit

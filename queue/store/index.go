@@ -12,16 +12,16 @@ import (
 // Index finds rows of a table by other keys. An entry holds the primary key
 // of its row.
 type Index[T any] struct {
-	name   string
-	bucket []byte // table.name; nil until a table has it
-	keys   func(*T) [][]byte
+	name []byte
+	keys func(*T) [][]byte
 }
 
-// NewIndex describes an index. keys returns the whole keys under which a row
+// NewIndex describes an index. The name is its name on the disk, by custom
+// that of the table, a dot and what it is by. keys returns the whole keys under which a row
 // is to be found: none if it is not, and each unique in the index, which
 // ending in the primary key brings about.
 func NewIndex[T any](name string, keys func(*T) [][]byte) *Index[T] {
-	return &Index[T]{name: name, keys: keys}
+	return &Index[T]{name: []byte(name), keys: keys}
 }
 
 // Keys goes through the entries (index key, primary key) from the first key
@@ -40,7 +40,7 @@ func (ix *Index[T]) KeysBack(tx *Tx, before []byte) iter.Seq2[[]byte, []byte] {
 
 func (ix *Index[T]) entries(tx *Tx, w walk) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, pk []byte) bool) {
-		if err := w.run(tx, ix.bucket, yield); err != nil {
+		if err := w.run(tx, ix.name, yield); err != nil {
 			panic(err) // a wrong program: View and Commit make it an error
 		}
 	}
@@ -52,7 +52,7 @@ func (ix *Index[T]) move(tx *Tx, pk []byte, old, now [][]byte) error {
 	if slices.EqualFunc(old, now, bytes.Equal) {
 		return nil
 	}
-	b, err := tx.change(ix.bucket)
+	b, err := tx.change(ix.name)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (ix *Index[T]) move(tx *Tx, pk []byte, old, now [][]byte) error {
 			continue
 		}
 		if err := b.Delete(k); err != nil {
-			return fmt.Errorf("store: index %s: %w", ix.bucket, err)
+			return fmt.Errorf("store: index %s: %w", ix.name, err)
 		}
 	}
 	for _, k := range now {
@@ -69,10 +69,10 @@ func (ix *Index[T]) move(tx *Tx, pk []byte, old, now [][]byte) error {
 			continue
 		}
 		if other := b.Get(k); other != nil && !bytes.Equal(other, pk) {
-			return fmt.Errorf("store: index %s: two rows want one key", ix.bucket)
+			return fmt.Errorf("store: index %s: two rows want one key", ix.name)
 		}
 		if err := b.Put(k, pk); err != nil {
-			return fmt.Errorf("store: index %s: %w", ix.bucket, err)
+			return fmt.Errorf("store: index %s: %w", ix.name, err)
 		}
 	}
 	return nil

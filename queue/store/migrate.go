@@ -142,7 +142,7 @@ func (t *Table[T]) missing(b *bolt.Tx) bool {
 		return true
 	}
 	for _, ix := range t.indexes {
-		if b.Bucket(ix.bucket) == nil || b.Bucket(metaBucket).Get(ix.marker()) != nil {
+		if b.Bucket(ix.name) == nil || b.Bucket(metaBucket).Get(ix.marker()) != nil {
 			return true
 		}
 	}
@@ -157,11 +157,11 @@ func (t *Table[T]) create(b *bolt.Tx) error {
 		return fmt.Errorf("table %s: %w", t.name, err)
 	}
 	for _, ix := range t.indexes {
-		if b.Bucket(ix.bucket) != nil {
+		if b.Bucket(ix.name) != nil {
 			continue
 		}
-		if _, err := b.CreateBucket(ix.bucket); err != nil {
-			return fmt.Errorf("index %s: %w", ix.bucket, err)
+		if _, err := b.CreateBucket(ix.name); err != nil {
+			return fmt.Errorf("index %s: %w", ix.name, err)
 		}
 		if k, _ := table.Cursor().First(); k == nil {
 			continue
@@ -175,7 +175,7 @@ func (t *Table[T]) create(b *bolt.Tx) error {
 
 // marker is the key in the meta bucket of the last row that is indexed, while
 // an index is being filled.
-func (ix *Index[T]) marker() []byte { return append([]byte("filling "), ix.bucket...) }
+func (ix *Index[T]) marker() []byte { return append([]byte("filling "), ix.name...) }
 
 // fill indexes the rows that are not indexed yet, in chunks, so that it can
 // be interrupted.
@@ -187,7 +187,7 @@ func (t *Table[T]) fill(db *DB) error {
 				return err
 			})
 			if err != nil {
-				return fmt.Errorf("store: fill index %s of %s: %w", ix.bucket, db.opt.Path, err)
+				return fmt.Errorf("store: fill index %s of %s: %w", ix.name, db.opt.Path, err)
 			}
 		}
 	}

@@ -32,13 +32,13 @@ type things struct {
 }
 
 func newThings() things {
-	due := NewIndex("due", func(v *thing) [][]byte {
+	due := NewIndex("thing.due", func(v *thing) [][]byte {
 		if v.Due.IsZero() {
 			return nil
 		}
 		return [][]byte{Join(Str(v.Pool), Time(v.Due), v.pk())}
 	})
-	word := NewIndex("word", func(v *thing) (keys [][]byte) {
+	word := NewIndex("thing.word", func(v *thing) (keys [][]byte) {
 		for _, w := range v.Words {
 			keys = append(keys, Join(Str(w), v.pk()))
 		}

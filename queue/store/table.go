@@ -35,14 +35,7 @@ type Table[T any] struct {
 // NewTable describes a table. The name is its name on the disk. key must make
 // the same key of a row for as long as the row exists.
 func NewTable[T any](name string, key func(*T) []byte, indexes ...*Index[T]) *Table[T] {
-	t := &Table[T]{name: []byte(name), key: key, indexes: indexes, pack: bolt.DefaultFillPercent}
-	for _, ix := range indexes {
-		if ix.bucket != nil {
-			panic("store: index " + ix.name + " belongs to " + string(ix.bucket) + " already")
-		}
-		ix.bucket = []byte(name + "." + ix.name)
-	}
-	return t
+	return &Table[T]{name: []byte(name), key: key, indexes: indexes, pack: bolt.DefaultFillPercent}
 }
 
 // Rising says that new keys are always the highest (a sequence, a time) and
@@ -56,7 +49,7 @@ func (t *Table[T]) Rising() *Table[T] {
 func (t *Table[T]) names() []string {
 	all := []string{string(t.name)}
 	for _, ix := range t.indexes {
-		all = append(all, string(ix.bucket))
+		all = append(all, string(ix.name))
 	}
 	return all
 }

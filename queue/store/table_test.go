@@ -198,7 +198,7 @@ func compare(t *rapid.T, tx *Tx, tab things, model map[uint64]thing, from uint64
 		}
 		slices.Reverse(got2)
 		if !slices.Equal(got, want) || !slices.Equal(got2, want) {
-			t.Fatalf("index %s: %v and backwards %v, want %v", ix.bucket, got, got2, want)
+			t.Fatalf("index %s: %v and backwards %v, want %v", ix.name, got, got2, want)
 		}
 	}
 	word := Str("b")
@@ -238,7 +238,7 @@ func TestUnchangedIndexKeysAreNotRewritten(t *testing.T) {
 }
 
 func TestTwoRowsWantOneIndexKey(t *testing.T) {
-	ref := NewIndex("ref", func(v *thing) [][]byte { return [][]byte{Str(v.Text)} })
+	ref := NewIndex("thing.ref", func(v *thing) [][]byte { return [][]byte{Str(v.Text)} })
 	tab := NewTable("thing", (*thing).pk, ref)
 	db := openChecked(t, Options{Path: filepath.Join(t.TempDir(), "test.db")}, tab)
 	err := db.Commit(t.Context(), func(tx *Tx) error {
@@ -251,7 +251,7 @@ func TestTwoRowsWantOneIndexKey(t *testing.T) {
 
 func TestWrongUseIsTold(t *testing.T) {
 	db, tab := openThings(t, Options{})
-	stranger := NewTable("stranger", (*thing).pk, NewIndex("none", func(*thing) [][]byte { return nil }))
+	stranger := NewTable("stranger", (*thing).pk, NewIndex("stranger.none", func(*thing) [][]byte { return nil }))
 	tab.put(t, db, thing{ID: 1})
 	var kept *Tx
 	for _, c := range []struct {

@@ -1,0 +1,373 @@
+package queue
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"tillpost/queue/store"
+)
+
+// Retention says how long what is finished is kept (field-notes §5.3). Zero
+// keeps for ever.
+type Retention struct {
+	Text   time.Duration // texts, in and out
+	Number time.Duration // the rest of a message and its story; then only counts stay
+	Counts time.Duration // counts by day
+}
+
+// DayCount is what stays of a day when its messages are gone.
+type DayCount struct {
+	Day    string `json:"day"` // 2026-11-24, in the shop's time zone
+	Class  Class  `json:"class"`
+	State  State  `json:"state"`
+	Number int    `json:"messages"`
+	Parts  int    `json:"parts"`
+}
+
+var (
+	counts = store.NewTable("count", func(c *DayCount) []byte {
+		return store.Join(store.Str(c.Day), store.Str(string(c.Class)), store.Str(string(c.State)))
+	})
+
+	// Numbers that were erased, as hashes: what a restored backup must forget
+	// again.
+	erasures = store.NewTable("erased", func(e *erasure) []byte { return store.Str(e.Hash) })
+
+	// How far texts have been wiped: all older messages have none.
+	wipes = store.NewTable("wiped", func(*wipe) []byte { return []byte("upto") })
+)
+
+type erasure struct {
+	Hash string    `json:"hash"`
+	At   time.Time `json:"at"`
+}
+
+type wipe struct {
+	UpTo ID `json:"upto"`
+}
+
+// finished says since when nothing more happens to a message: zero while the
+// queue still has it.
+func (m *Message) finished() time.Time {
+	if m.State.Final() || (m.State == Sent && m.Wake.IsZero()) {
+		return m.Updated
+	}
+	return time.Time{}
+}
+
+// retain wipes texts and removes messages and events whose time is over. It
+// works from the oldest on, in small commits.
+func (q *Queue) retain(ctx context.Context, now time.Time) error {
+	keep := q.cfg.Retention
+	for _, step := range []struct {
+		keep time.Duration
+		do   func(tx *store.Tx, before time.Time) (more bool, err error)
+	}{
+		{keep.Text, q.wipeTexts},
+		{keep.Number, q.removeMessages},
+		{keep.Number, q.removeInbound},
+		{keep.Number, q.removeEvents},
+		{keep.Counts, q.removeCounts},
+	} {
+		if step.keep <= 0 {
+			continue
+		}
+		for more := true; more; {
+			err := q.db.Commit(ctx, func(tx *store.Tx) (err error) {
+				more, err = step.do(tx, now.Add(-step.keep))
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (q *Queue) wipeTexts(tx *store.Tx, before time.Time) (more bool, err error) {
+	mark, err := wipes.Get(tx, []byte("upto"))
+	if err != nil {
+		return false, err
+	}
+	if mark == nil {
+		mark = &wipe{}
+	}
+	upTo, n := mark.UpTo, 0
+	var due []ID
+	for m, err := range messages.Scan(tx, (mark.UpTo + 1).key()) {
+		if err != nil {
+			return false, err
+		}
+		end := m.finished()
+		if m.Created.After(before) || end.IsZero() || end.After(before) {
+			break // ids count up; one that is still alive holds the mark
+		}
+		due, upTo = append(due, m.ID), m.ID
+		if n++; n == wakeChunk {
+			break
+		}
+	}
+	if len(due) == 0 {
+		return false, nil
+	}
+	for _, id := range due {
+		// Past change: being wiped is nothing that happens to the message.
+		if _, err := messages.Update(tx, id.key(), func(m *Message) error { m.wipe(); return nil }); err != nil {
+			return false, err
+		}
+	}
+	return n == wakeChunk, wipes.Put(tx, &wipe{UpTo: upTo})
+}
+
+// wipe takes the text out of a message; its counts stay.
+func (m *Message) wipe() {
+	m.Given, m.Changes = "", nil
+	for i := range m.Segments {
+		m.Segments[i].Text = ""
+	}
+}
+
+func (q *Queue) removeMessages(tx *store.Tx, before time.Time) (more bool, err error) {
+	var due []*Message
+	looked := 0
+	for m, err := range messages.Scan(tx, nil) {
+		if err != nil {
+			return false, err
+		}
+		if m.Created.After(before) || looked == listChunk || len(due) == wakeChunk {
+			break
+		}
+		looked++
+		if end := m.finished(); !end.IsZero() && end.Before(before) {
+			due = append(due, m)
+		}
+	}
+	for _, m := range due {
+		if err := q.removeMessage(tx, m, m.State); err != nil {
+			return false, err
+		}
+	}
+	return len(due) == wakeChunk, nil
+}
+
+// removeMessage deletes a message with its story and leaves its count.
+func (q *Queue) removeMessage(tx *store.Tx, m *Message, counted State) error {
+	c := &DayCount{Day: m.Created.In(q.cfg.Location).Format(time.DateOnly), Class: m.Class, State: counted}
+	old, err := counts.Get(tx, store.Join(store.Str(c.Day), store.Str(string(c.Class)), store.Str(string(c.State))))
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		c = old
+	}
+	c.Number++
+	c.Parts += len(m.Parts)
+	if err := counts.Put(tx, c); err != nil {
+		return err
+	}
+	for _, seq := range m.Events {
+		if err := events.Delete(tx, seqKey(seq)); err != nil {
+			return err
+		}
+	}
+	before := slotOf(m)
+	q.slots[before].Add(-1)
+	tx.OnRollback(func() { q.slots[before].Add(1) })
+	return messages.Delete(tx, m.ID.key())
+}
+
+func (q *Queue) removeInbound(tx *store.Tx, before time.Time) (more bool, err error) {
+	var due [][]byte
+	for in, err := range inbox.Scan(tx, nil) {
+		if err != nil {
+			return false, err
+		}
+		if in.At.After(before) || len(due) == wakeChunk {
+			break
+		}
+		due = append(due, seqKey(in.Seq))
+	}
+	for _, key := range due {
+		if err := inbox.Delete(tx, key); err != nil {
+			return false, err
+		}
+	}
+	return len(due) == wakeChunk, nil
+}
+
+// removeEvents removes what no message has in its story: those go with it.
+func (q *Queue) removeEvents(tx *store.Tx, before time.Time) (more bool, err error) {
+	var due [][]byte
+	for e, err := range events.Scan(tx, nil) {
+		if err != nil {
+			return false, err
+		}
+		if e.At.After(before) || len(due) == wakeChunk {
+			break
+		}
+		if e.Msg == 0 {
+			due = append(due, seqKey(e.Seq))
+		}
+	}
+	for _, key := range due {
+		if err := events.Delete(tx, key); err != nil {
+			return false, err
+		}
+	}
+	return len(due) == wakeChunk, nil
+}
+
+func (q *Queue) removeCounts(tx *store.Tx, before time.Time) (more bool, err error) {
+	last := before.In(q.cfg.Location).Format(time.DateOnly)
+	var due [][]byte
+	for c, err := range counts.Scan(tx, nil) {
+		if err != nil {
+			return false, err
+		}
+		if c.Day >= last || len(due) == wakeChunk {
+			break
+		}
+		due = append(due, store.Join(store.Str(c.Day), store.Str(string(c.Class)), store.Str(string(c.State))))
+	}
+	for _, key := range due {
+		if err := counts.Delete(tx, key); err != nil {
+			return false, err
+		}
+	}
+	return len(due) == wakeChunk, nil
+}
+
+// Erased is the account of an erasure.
+type Erased struct {
+	Messages int `json:"messages"`
+	Inbound  int `json:"inbound"`
+	InFlight int `json:"in_flight"` // being sent this second: erase once more when they have ended
+}
+
+// Erase forgets a person: every message to and from the number, with their
+// stories. What still waits is not sent. Counts stay, and that the number opted
+// out stays as a hash. Error: *Invalid.
+func (q *Queue) Erase(ctx context.Context, number, by string) (Erased, error) {
+	to, err := q.anyNumber(number)
+	if err != nil {
+		return Erased{}, err
+	}
+	var done Erased
+	err = q.db.Commit(ctx, func(tx *store.Tx) error {
+		done = Erased{}
+		return q.erase(tx, to, by, &done)
+	})
+	return done, err
+}
+
+func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
+	var gone []*Message
+	for m, err := range newestUnder(tx, byTo, store.Str(tail(number)), 0) {
+		switch {
+		case err != nil:
+			return err
+		case m.To != number:
+		case m.State == Sending:
+			done.InFlight++
+		default:
+			gone = append(gone, m)
+		}
+	}
+	for _, m := range gone {
+		counted := m.State
+		if m.State.Waits() && m.State != Sent {
+			counted = Cancelled // it was never sent
+		}
+		if err := q.removeMessage(tx, m, counted); err != nil {
+			return err
+		}
+	}
+	done.Messages = len(gone)
+	var rows [][]byte
+	for in, err := range inbox.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		if sameNumber(in.From, number) {
+			rows = append(rows, seqKey(in.Seq))
+		}
+	}
+	for _, key := range rows {
+		if err := inbox.Delete(tx, key); err != nil {
+			return err
+		}
+	}
+	done.Inbound = len(rows)
+	if err := concats.Delete(tx, store.Str(number)); err != nil {
+		return err
+	}
+	if err := q.forgetOptOutNumber(tx, number); err != nil {
+		return err
+	}
+	if err := erasures.Put(tx, &erasure{Hash: q.hash(number), At: time.Now()}); err != nil {
+		return err
+	}
+	tx.OnCommit(q.signal)
+	return q.note(tx, nil, Event{Kind: KindErased, By: by})
+}
+
+// About is all that is kept about one number.
+type About struct {
+	Number   string     `json:"number"`
+	Messages []*Message `json:"messages"`
+	Stories  [][]Event  `json:"stories"` // of each message
+	Inbound  []Inbound  `json:"inbound"`
+	OptOut   *OptOut    `json:"opt_out,omitempty"`
+}
+
+// Export returns all that is kept about a number. Error: *Invalid.
+func (q *Queue) Export(number string) (*About, error) {
+	to, err := q.anyNumber(number)
+	if err != nil {
+		return nil, err
+	}
+	a := &About{Number: to}
+	err = q.db.View(func(tx *store.Tx) error {
+		for m, err := range newestUnder(tx, byTo, store.Str(tail(to)), 0) {
+			if err != nil {
+				return err
+			}
+			if m.To == to {
+				a.Messages = append(a.Messages, m)
+			}
+		}
+		for in, err := range inbox.Scan(tx, nil) {
+			if err != nil {
+				return err
+			}
+			if sameNumber(in.From, to) {
+				a.Inbound = append(a.Inbound, *in)
+			}
+		}
+		a.OptOut, err = optOuts.Get(tx, store.Str(q.hash(to)))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range a.Messages {
+		story, err := q.Story(m)
+		if err != nil {
+			return nil, err
+		}
+		a.Stories = append(a.Stories, story)
+	}
+	return a, nil
+}
+
+// hash stands for a number where the number itself must not be kept. It is
+// salted with the name of the box.
+func (q *Queue) hash(number string) string {
+	h := hmac.New(sha256.New, []byte(q.db.Box()))
+	h.Write([]byte(number))
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tillpost/queue/route"
+	"tillpost/queue/route/routetest"
+	"tillpost/queue/store"
+)
+
+const day = 24 * time.Hour
+
+func TestRetention(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		modem.AutoReport(time.Second)
+		b.openWith(Config{Retention: Retention{Text: 3 * day, Number: 9 * day, Counts: 73 * day}}, modem)
+		id := b.add(Draft{To: anna, Text: "Geheim verhaal"})
+		planned := b.add(Draft{To: bram, At: time.Now().Add(30 * day)})
+		b.later(time.Minute)
+		b.deliver(modem, route.Inbound{From: anna, Text: "Antwoord"})
+		b.later(2 * day)
+		if got := b.get(id).Text(); got != "Geheim verhaal" {
+			t.Errorf("after 2 days the text is %q", got)
+		}
+		b.later(day + time.Hour)
+		if m := b.get(id); m.Text() != "" || m.To != anna || m.State != Delivered {
+			t.Errorf("after 3 days: text %q, to %q, %s", m.Text(), m.To, m.State)
+		}
+		b.later(6 * day)
+		if _, err := b.q.Get(id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("after 9 days it is still there: %v", err)
+		}
+		if n := len(b.inbox()); n != 0 {
+			t.Errorf("%d inbound messages are still there", n)
+		}
+		b.want(planned, Scheduled, "planned")
+		var kept []DayCount
+		_ = b.db.View(func(tx *store.Tx) error {
+			for c, err := range counts.Scan(tx, nil) {
+				if err != nil {
+					return err
+				}
+				kept = append(kept, *c)
+			}
+			return nil
+		})
+		if len(kept) != 1 || kept[0].Number != 1 || kept[0].State != Delivered || kept[0].Day != "2026-11-24" {
+			t.Errorf("counts: %+v", kept)
+		}
+		var gone *Gone
+		if _, err := b.q.Events(1, 0); !errors.As(err, &gone) {
+			t.Errorf("reading events that are gone: %v", err)
+		}
+		list, err := b.q.Events(0, 0)
+		if err != nil || len(list) == 0 || list[0].Msg != planned {
+			t.Errorf("the story of what is alive is gone: %+v, %v", list, err)
+		}
+	})
+}
+
+func TestErasingAPerson(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open(modem)
+		id := b.add(Draft{To: anna, Text: "Beste Zoetemelk"})
+		waiting := b.add(Draft{To: anna, Text: "Zoetemelk, tot morgen", At: time.Now().Add(day)})
+		other := b.add(Draft{To: bram})
+		b.later(time.Second)
+		b.deliver(modem, route.Inbound{From: anna, Text: "stop"}, route.Inbound{From: anna, Text: "Groet, Zoetemelk"})
+
+		about, err := b.q.Export("06-12345678")
+		if err != nil || len(about.Messages) != 2 || len(about.Inbound) != 2 || about.OptOut == nil || len(about.Stories[0]) == 0 {
+			t.Fatalf("export: %+v, %v", about, err)
+		}
+		if _, err := json.Marshal(about); err != nil {
+			t.Error(err)
+		}
+		done, err := b.q.Erase(t.Context(), "06-12345678", "uid:0")
+		if err != nil || done != (Erased{Messages: 2, Inbound: 2}) {
+			t.Errorf("erased %+v, %v", done, err)
+		}
+		for _, gone := range []ID{id, waiting} {
+			if _, err := b.q.Get(gone); !errors.Is(err, ErrNotFound) {
+				t.Errorf("still there: %v", err)
+			}
+		}
+		b.want(other, Sent, "wait_report")
+		if o, err := b.q.OptedOut(anna); err != nil || o == nil || o.Number != "" {
+			t.Errorf("the objection must stay without the number: %+v, %v", o, err)
+		}
+		if c := b.q.Counts(); c.Scheduled != 0 {
+			t.Errorf("counts: %+v", c)
+		}
+		rows := b.everything()
+		for _, trace := range []string{"Zoetemelk", "12345678"} {
+			if strings.Contains(rows, trace) {
+				t.Errorf("%q is still in the store", trace)
+			}
+		}
+		b.later(2 * day)
+		if n := len(modem.Log()); n != 2 {
+			t.Errorf("%d messages went out in all, want 2", n)
+		}
+	})
+}
+
+// everything is every row of every table as text.
+func (b *box) everything() string {
+	b.t.Helper()
+	var all strings.Builder
+	err := b.db.View(func(tx *store.Tx) error {
+		return errors.Join(
+			dump(&all, tx, messages), dump(&all, tx, events), dump(&all, tx, orphans), dump(&all, tx, seen),
+			dump(&all, tx, concats), dump(&all, tx, inbox), dump(&all, tx, memory), dump(&all, tx, pauses),
+			dump(&all, tx, usages), dump(&all, tx, recipients), dump(&all, tx, optOuts), dump(&all, tx, counts),
+			dump(&all, tx, erasures), dump(&all, tx, wipes),
+		)
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if len(Schema()) != 14 {
+		b.t.Errorf("there are %d tables, everything knows 14", len(Schema()))
+	}
+	return all.String()
+}
+
+func dump[T any](to *strings.Builder, tx *store.Tx, table *store.Table[T]) error {
+	for row, err := range table.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(to).Encode(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}

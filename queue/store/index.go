@@ -17,17 +17,18 @@ type Index[T any] struct {
 }
 
 // NewIndex describes an index. The name is its name on the disk, by custom
-// that of the table, a dot and what it is by. keys returns the whole keys under which a row
-// is to be found: none if it is not, and each unique in the index, which
-// ending in the primary key brings about.
+// that of the table, a dot and what it is by. keys returns the whole keys
+// under which a row is to be found: none if it is not, and each unique in the
+// index, which ending in the primary key brings about.
 func NewIndex[T any](name string, keys func(*T) [][]byte) *Index[T] {
 	return &Index[T]{name: []byte(name), keys: keys}
 }
 
 // Keys goes through the entries (index key, primary key) from the first key
 // that is not below from; nil: from the start. Both slices are valid until
-// the next step, and not to be changed. Rows may be changed in the loop. It
-// ends early only if the store was opened without the table.
+// the next step, and not to be changed. Rows may be changed in the loop. That
+// the store was opened without the table is a panic, which View and Commit
+// return.
 func (ix *Index[T]) Keys(tx *Tx, from []byte) iter.Seq2[[]byte, []byte] {
 	return ix.entries(tx, walk{from: from})
 }

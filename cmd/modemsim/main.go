@@ -8,6 +8,15 @@
 // prints the link (or the device, without -link) of each modem on a line of
 // its own and runs until it is interrupted. The log holds what the radio cell
 // saw, a line of JSON per event.
+//
+// A fault script (-fault) has a line per fault, what goes wrong and when:
+//
+//	after 3 cmgs: hang for 20s
+//	ctrl-z: error cms 38
+//	header: urc RING
+//	every 30s: unplug for 5s
+//
+// The whole vocabulary is that of sim.ParseFaults.
 package main
 
 import (

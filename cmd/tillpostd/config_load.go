@@ -19,6 +19,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"tillpost/queue"
+	"tillpost/queue/text"
 )
 
 // loadConfig reads and validates the boot file. A file that does not exist is
@@ -350,6 +351,10 @@ func (ps *problems) dialAddress(path, addr string) {
 func (ps *problems) country(path, code string) {
 	if !countryForm.MatchString(code) {
 		ps.fault(path, `%q is not a country; write its two capitals, such as "NL"`, code)
+		return
+	}
+	if path == "country" && !slices.Contains(text.Countries(), code) {
+		ps.fault(path, "national numbers of %s cannot be read; choose one of %s and write numbers of %[1]s with plus and country code", code, strings.Join(text.Countries(), " "))
 	}
 }
 

@@ -121,7 +121,9 @@ func TestConfigProblems(t *testing.T) {
 		{"what this build lacks", "[tls]\nlisten = [\"0.0.0.0:8443\"]\n[drop]\ndir = \"/srv/drop\"\n[compat]\nkannel = true\n",
 			[]string{`FILE:2: tls.listen: this build serves plain HTTP only`, `FILE:4: drop.dir: this build`, `FILE:6: compat.kannel: this build`}},
 		{"routing to a pool that is none", "[[routing]]\nprefix = \"+46\"\npool = \"x\"\n",
-			[]string{`FILE:1: routing: this build`, `FILE:3: routing.pool: "x" is no pool`}},
+			[]string{`FILE:3: routing.pool: "x" is no pool`}},
+		{"a country whose numbers nobody here can read", "country = \"JP\"\n",
+			[]string{`FILE:1: country: national numbers of JP cannot be read; choose one of`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

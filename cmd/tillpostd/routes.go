@@ -25,6 +25,12 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
 		if err := q.Attach(r, m.Pool); err != nil {
 			return fmt.Errorf("modem %q: %w", m.Name, err)
 		}
+		if err := q.Limit(m.Name, queue.Quota{
+			PartsPerMinute: m.PartsPerMinute, PartsPerHour: m.PartsPerHour, PartsPerDay: m.PartsPerDay,
+			RecipientsPerMonth: m.RecipientsPerMonth, MonthStarts: m.MonthStarts,
+		}); err != nil {
+			return fmt.Errorf("quota of modem %q: %w", m.Name, err)
+		}
 	}
 	for _, s := range cfg.SMPP {
 		addrs := s.Addrs
@@ -57,6 +63,17 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
 	}
 	return nil
 }
+
+// rules are the [[routing]] rows as the queue reads them.
+func rules(rows []RoutingRow) []queue.Rule {
+	list := make([]queue.Rule, len(rows))
+	for i, r := range rows {
+		list[i] = queue.Rule{Prefix: r.Prefix, Class: queue.Class(r.Class), Till: r.Till, MinAttempt: r.MinAttempt, Pool: r.Pool}
+	}
+	return list
+}
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // drainWait is how long the end waits for messages in the middle of being
 // sent: as long as the most patient modem, so that a stop never turns an

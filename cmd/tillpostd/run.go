@@ -68,6 +68,9 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Country: cfg.Country, Countries: cfg.Limits.Countries,
 		Language: cfg.Language, Location: cfg.location,
 		MaxParts: cfg.Limits.MaxParts, QueueMax: cfg.Limits.QueueMax,
+		Limits:    queue.Limits{QuietHours: cfg.QuietHours.Enabled},
+		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
+		Routing:   rules(cfg.Routing),
 		DrainWait: drainWait(cfg),
 	})
 	if err != nil {

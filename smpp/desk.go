@@ -44,9 +44,6 @@ type desk struct {
 	late  chan lateAnswer
 	size  atomic.Int64 // octets on the desk
 
-	// plain: this SMSC sends receipts that are not marked as such.
-	plain atomic.Bool
-
 	mu         sync.Mutex
 	unanswered []digest // stored, but the session broke and nobody may have heard us say so
 }
@@ -169,7 +166,7 @@ func (d *desk) store(ctx context.Context, sink route.Sink, f frame, m *carried, 
 			Text: broken.Error(), Raw: hex.EncodeToString(f.raw()), Undecodable: true,
 		})
 	}
-	if r, ok := d.isReceipt(m); ok {
+	if r, ok := d.isReceipt(ctx, m); ok {
 		return d.report(ctx, sink, f, m, r)
 	}
 	return sink.Received(ctx, d.inbound(f, m))
@@ -177,8 +174,8 @@ func (d *desk) store(ctx context.Context, sink route.Sink, f frame, m *carried, 
 
 // isReceipt says whether m is a readable receipt. Most are marked in
 // esm_class; some by a TLV only; and at a few SMSCs nothing but the text shows
-// it, which anybody could have typed: that counts if the id is one of ours.
-func (d *desk) isReceipt(m *carried) (receipt, bool) {
+// it.
+func (d *desk) isReceipt(ctx context.Context, m *carried) (receipt, bool) {
 	r, readable := readReceipt(m)
 	if !readable {
 		return receipt{}, false
@@ -193,10 +190,7 @@ func (d *desk) isReceipt(m *carried) (receipt, bool) {
 	if kind != 0 || r.submit == "" && r.done == "" {
 		return receipt{}, false
 	}
-	if d.ids.knows(r.id) {
-		d.plain.Store(true)
-	}
-	return r, d.plain.Load()
+	return r, d.ids.unmarked(ctx, r.id)
 }
 
 // report tells the sink of a receipt, and of earlier ones that are understood

@@ -79,7 +79,7 @@ func allHex(s string) bool {
 type idBook struct {
 	setting string
 	memory  route.Memory
-	key     string
+	account string
 	log     *slog.Logger
 
 	mu       sync.Mutex
@@ -89,28 +89,46 @@ type idBook struct {
 	order    []string          // the keys of sent, oldest first
 	lengths  map[int]int       // how many of them have which length
 	doubt    []route.Report    // reported while nothing was learnt, Ref as in the receipt
+	plain    bool              // receipts come that nothing but their text marks as such
 }
 
 func newIDBook(setting string, memory route.Memory, account string, log *slog.Logger) (*idBook, error) {
 	b := &idBook{
-		setting: setting, memory: memory, key: "receipt_id/" + account, log: log,
+		setting: setting, memory: memory, account: account, log: log,
 		sent: make(map[string]string), lengths: make(map[int]int),
 	}
-	if setting != IDAuto || memory == nil {
+	if memory == nil {
 		return b, nil
 	}
-	v, err := memory.Load(b.key)
+	learnt, err := memory.Load(b.key("receipt_id"))
 	if err != nil {
 		return nil, fmt.Errorf("loading how %s spells its message ids: %w", account, err)
 	}
-	b.learnt = string(v)
+	plain, err := memory.Load(b.key("plain_receipts"))
+	if err != nil {
+		return nil, fmt.Errorf("loading how %s marks its receipts: %w", account, err)
+	}
+	b.learnt, b.plain = string(learnt), plain != nil
 	return b, nil
+}
+
+func (b *idBook) key(what string) string { return what + "/" + b.account }
+
+// save keeps what was learnt for the next start. Without it the account works
+// as well; it only has to learn again.
+func (b *idBook) save(ctx context.Context, what, v string) {
+	if b.memory == nil {
+		return
+	}
+	if err := b.memory.Save(ctx, b.key(what), []byte(v)); err != nil {
+		b.log.Warn("what was learnt about the SMSC could not be stored", "what", what, "err", err)
+	}
 }
 
 // submitted remembers the id of a submit_sm_resp and returns it as a ref.
 func (b *idBook) submitted(id, to string) string {
 	ref := normal(id)
-	if b.setting != IDAuto || ref == "" {
+	if ref == "" {
 		return ref
 	}
 	b.mu.Lock()
@@ -141,6 +159,22 @@ func (b *idBook) knows(id string) bool {
 		}
 	}
 	return false
+}
+
+// unmarked says whether a text that looks like a receipt is one. Anybody could
+// have typed it; but from the first that names a message of ours on, this SMSC
+// is known not to mark them.
+func (b *idBook) unmarked(ctx context.Context, id string) bool {
+	ours := b.knows(id)
+	b.mu.Lock()
+	news := ours && !b.plain
+	b.plain = b.plain || ours
+	plain := b.plain
+	b.mu.Unlock()
+	if news {
+		b.save(ctx, "plain_receipts", "yes")
+	}
+	return plain
 }
 
 // ref turns the id of a receipt from a recipient into the ref of the message.
@@ -252,11 +286,7 @@ func (b *idBook) settle(ctx context.Context, spelling string) []route.Report {
 	b.mu.Unlock()
 
 	b.log.Info("learnt how the SMSC spells message ids in receipts", "receipt_id", spelling)
-	if b.memory != nil {
-		if err := b.memory.Save(ctx, b.key, []byte(spelling)); err != nil {
-			b.log.Warn("the spelling of message ids could not be stored and will be learnt again after a restart", "err", err)
-		}
-	}
+	b.save(ctx, "receipt_id", spelling)
 	var again []route.Report
 	for _, r := range doubt {
 		ref, ok := convert(spelling, r.Ref)

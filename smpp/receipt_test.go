@@ -167,7 +167,7 @@ func deliver(t *testing.T, c *Client, rec *recorder, r route.Report) {
 	t.Helper()
 	m := carried{source: address{tonInternational, npiISDN, r.To[1:]}, dest: address{tonAlphanumeric, npiUnknown, "SHOP"}, esm: esmReceipt,
 		text: fmt.Appendf(nil, "id:%s stat:DELIVRD done date:2611221016", r.Ref)}
-	parsed, ok := c.desk.isReceipt(&m)
+	parsed, ok := c.desk.isReceipt(t.Context(), &m)
 	if !ok {
 		t.Fatal("not a receipt")
 	}
@@ -217,6 +217,31 @@ func decimal(t *testing.T, hex string) string {
 		t.Fatalf("%q is no number", hex)
 	}
 	return s
+}
+
+// An SMSC that does not mark its receipts is known by it after a restart, and
+// so are receipts for messages from before.
+func TestUnmarkedReceiptsAfterARestart(t *testing.T) {
+	rec := newRecorder()
+	m, addr := startSMSC(t, smsc.Config{Receipts: smsc.FormPlain, ReceiptAfter: time.Millisecond})
+	c := newClient(t, addr, rec, nil)
+	stop := run(t, c, rec)
+	rec.untilState(t, route.Ready)
+	got, err := c.Send(within(t), message(1, "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.until(t, "the receipt is told", func() bool { return len(rec.reported) == 1 })
+	stop()
+	run(t, newClient(t, addr, rec, nil), rec)
+	rec.untilState(t, route.Ready)
+	receipt := "id:" + got.Parts[0].Ref + " sub:001 dlvrd:001 submit date:2611221015 done date:2611221016 stat:DELIVRD err:000 text:hello"
+	if status, err := m.Deliver(within(t), smsc.Message{From: "31600000001", To: "31600000000", Text: []byte(receipt)}); err != nil || status != 0 {
+		t.Fatalf("answered with %#x, %v", status, err)
+	}
+	if r := rec.reports(); len(r) != 2 || r[1].Ref != got.Parts[0].Ref || len(rec.messages()) != 0 {
+		t.Errorf("told were %+v", r)
+	}
 }
 
 func TestIntermediateIsPending(t *testing.T) {

@@ -92,9 +92,13 @@ func (l *link) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		restarted := l.c.board.restarted()
 		begun := time.Now()
-		err := l.connect(ctx, restarted)
+		err := l.connect(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errRestart) {
+			l.pause = l.c.cfg.Timers.Reconnect
+			continue
 		}
 		if time.Since(begun) > lasting {
 			l.pause = l.c.cfg.Timers.Reconnect
@@ -141,7 +145,7 @@ func (l *link) failed(err error) time.Duration {
 
 // connect is one life of the link: dial, TLS, bind, serve. It returns why it
 // ended.
-func (l *link) connect(ctx context.Context, restarted <-chan struct{}) error {
+func (l *link) connect(ctx context.Context) error {
 	c := l.c
 	next, err := c.board.login(ctx)
 	if err != nil {
@@ -166,10 +170,15 @@ func (l *link) connect(ctx context.Context, restarted <-chan struct{}) error {
 	c.cfg.Log.Info("bound to the SMSC", "addr", addr, "system_id", peer, "bind", name(l.resp&^isResp))
 	if l.send {
 		c.window.open(s)
-		defer c.window.close(s)
 	}
+	restarted := c.board.restarted()
 	c.board.up(l.n, peer, addr)
-	err = s.serve(ctx, restarted, r, func() { c.window.close(s) })
+	err = s.serve(ctx, restarted, r, func(why error) {
+		c.window.close(s)
+		if why != nil {
+			c.board.down(l.n, route.Waiting, "", why)
+		}
+	})
 	return fmt.Errorf("%s: %w", addr, err)
 }
 

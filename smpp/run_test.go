@@ -3,14 +3,7 @@ package smpp
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -403,6 +396,58 @@ func TestRestartBindsAnew(t *testing.T) {
 	})
 }
 
+// A restart while the login is on hold binds once, and stays bound.
+func TestRestartDuringAHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := smsc.New(smsc.Config{Faults: []smsc.Fault{{Bind: true, Status: 0x0E, Times: 1}}})
+		l, rec := newLobby(), newRecorder()
+		l.serve(t, m)
+		c := newClient(t, "smsc.example:2775", rec, func(cfg *Config) {
+			cfg.Dial, cfg.Timers, cfg.Binds = l.Dial, Timers{}, 3
+		})
+		run(t, c, rec)
+		synctest.Wait()
+		if rec.last().State != route.Hand {
+			t.Fatalf("the status is %+v", rec.last())
+		}
+		if err := c.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if s := m.Stats(); s.Binds != 3 || s.Bound != 3 || rec.last().State != route.Ready {
+			t.Errorf("bound %d times, %d are bound, the status is %+v", s.Binds, s.Bound, rec.last())
+		}
+	})
+}
+
+// An answer that says the session is out of step ends it, politely: the other
+// submits in flight still get their answers.
+func TestSessionOutOfStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, m, rec := boundInLobby(t, smsc.Config{Decide: func(s *smsc.Submit) smsc.Verdict {
+			if s.Text == "out of step" {
+				return smsc.Verdict{Status: smsc.StatusNotBound}
+			}
+			return smsc.Verdict{After: time.Second}
+		}}, nil)
+		other := make(chan error, 1)
+		go func() {
+			_, err := c.Send(context.Background(), message(1, "in flight"))
+			other <- err
+		}()
+		synctest.Wait()
+		_, err := c.Send(context.Background(), message(2, "out of step"))
+		if e := fate(t, err, route.Retry); e.Scope != route.ScopeRoute {
+			t.Errorf("the verdict is %+v", e)
+		}
+		if err := <-other; err != nil {
+			t.Errorf("the other one: %v", err)
+		}
+		rec.until(t, "it is bound anew", func() bool { return m.Stats().Binds == 2 && rec.last().State == route.Ready })
+	})
+}
+
 // A pair without its receiver still sends, and says so.
 func TestPairWithoutReceiver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -471,66 +516,4 @@ func TestOneSubmitNotAnswered(t *testing.T) {
 			t.Errorf("it was bound %d times", n)
 		}
 	})
-}
-
-// Trap 15: TLS checks the name that was dialled.
-func TestTLSChecksTheName(t *testing.T) {
-	cert, pool := certificate(t, "localhost")
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := smsc.New(smsc.Config{Keep: true})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Serve(ctx, l) }()
-	t.Cleanup(func() { cancel(); <-done })
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for host, want := range map[string]route.State{"localhost": route.Ready, "127.0.0.1": route.Waiting} {
-		rec := newRecorder()
-		c := newClient(t, net.JoinHostPort(host, port), rec, func(cfg *Config) {
-			cfg.TLS = &tls.Config{RootCAs: pool}
-			dial := (&net.Dialer{}).DialContext
-			cfg.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
-				return dial(ctx, network, l.Addr().String())
-			}
-		})
-		stop := run(t, c, rec)
-		rec.untilState(t, want)
-		if want == route.Waiting && !strings.Contains(rec.last().Detail, "certificate") {
-			t.Errorf("the status is %+v", rec.last())
-		}
-		if want == route.Ready {
-			if _, err := c.Send(within(t), message(1, "hello")); err != nil {
-				t.Error(err)
-			}
-		}
-		stop()
-	}
-}
-
-func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }

@@ -29,7 +29,8 @@ const maxShort = 254
 type outPart struct {
 	id      string // of the message
 	attempt int
-	n, of   int // from 1; a whole message sent as payload is n 1
+	n, of   int  // from 1
+	whole   bool // as a payload, so it is all parts at once; n is 1
 	to      string
 	mark    uint16 // user_message_reference, 0 none
 	codes   map[uint32]route.Fate
@@ -39,7 +40,7 @@ type outPart struct {
 
 // what names the part in errors.
 func (p *outPart) what() string {
-	if p.of == 1 {
+	if p.of == 1 || p.whole {
 		return "submit_sm"
 	}
 	return fmt.Sprintf("submit_sm for part %d of %d", p.n, p.of)
@@ -74,8 +75,8 @@ func (c *Client) compose(out *route.Outbound) ([]outPart, error) {
 		id: out.ID, attempt: out.Attempt, of: len(out.Segments), to: out.To, codes: c.cfg.Codes,
 	}
 	// A payload is one submit_sm, so it cannot carry the rest of a message.
-	whole := c.cfg.LongMessages == LongPayload && base.of > 1 && len(todo) == base.of
-	if whole {
+	base.whole = c.cfg.LongMessages == LongPayload && base.of > 1 && len(todo) == base.of
+	if base.whole {
 		todo = []int{1}
 	}
 	var parts []outPart
@@ -85,7 +86,7 @@ func (c *Client) compose(out *route.Outbound) ([]outPart, error) {
 		if c.cfg.MessageReference {
 			p.mark = c.marks.next()
 		}
-		if p.frame, err = c.submitSM(out, &p, src, dst, whole); err != nil {
+		if p.frame, err = c.submitSM(out, &p, src, dst); err != nil {
 			return nil, err
 		}
 		parts = append(parts, p)
@@ -94,7 +95,7 @@ func (c *Client) compose(out *route.Outbound) ([]outPart, error) {
 }
 
 // submitSM encodes one submit_sm. SMPP 3.4 §4.4.1
-func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address, whole bool) ([]byte, error) {
+func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address) ([]byte, error) {
 	tlv := make(pdutlv.Fields)
 	for tag, v := range c.cfg.TLVs {
 		tlv[pdutlv.Tag(tag)] = v
@@ -103,7 +104,7 @@ func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address, who
 		tlv[pdutlv.TagUserMessageReference] = be16(p.mark)
 	}
 	said := out.Segments[p.n-1].Text
-	if whole {
+	if p.whole {
 		said = join(out.Segments)
 	}
 	b, coding, err := c.encodeText(out, said)
@@ -111,7 +112,7 @@ func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address, who
 		return nil, err
 	}
 	udh := languageHeader(out)
-	if p.of > 1 && !whole {
+	if p.of > 1 && !p.whole {
 		switch c.cfg.LongMessages {
 		case LongSAR:
 			tlv[pdutlv.TagSarMsgRefNum] = be16(uint16(out.Ref))
@@ -126,7 +127,7 @@ func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address, who
 		esm = esmUDHI
 		b = append(append([]byte{byte(len(udh))}, udh...), b...)
 	}
-	if whole {
+	if p.whole {
 		tlv[pdutlv.TagMessagePayload] = b
 		b = nil
 	}

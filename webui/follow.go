@@ -1,0 +1,216 @@
+package webui
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tillpost/queue"
+)
+
+// A page follows the box by replacing its parts with what the server would
+// draw now: one set of templates, so that the page with and the page without
+// JavaScript cannot disagree. A part that did not change is not sent again.
+
+// news is one message to a page.
+type news struct {
+	N     int               `json:"n"`  // counts up by one; a gap means: load again
+	At    string            `json:"at"` // the box's clock
+	Title string            `json:"title,omitempty"`
+	Lamp  string            `json:"lamp,omitempty"`
+	Parts map[string]string `json:"parts,omitempty"`
+}
+
+// drawing is a page as it looked at one moment.
+type drawing struct {
+	at    time.Time
+	title string
+	lamp  string
+	parts map[string]string
+}
+
+// board holds the newest drawing of each page that is being followed, so that
+// a thousand tabs cost one.
+type board struct {
+	site *Site
+
+	mu    sync.Mutex
+	pages map[string]*easel
+}
+
+// easel is one page in one language.
+type easel struct {
+	mu   sync.Mutex
+	last *drawing
+	tabs int
+}
+
+func newBoard(s *Site) *board { return &board{site: s, pages: map[string]*easel{}} }
+
+// fresh: tabs that are woken together share a drawing. It is less than the
+// pace of the hub, so whatever changed after a drawing wakes them again.
+const fresh = 150 * time.Millisecond
+
+func (b *board) enter(name string) *easel {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.pages[name]
+	if e == nil {
+		e = &easel{}
+		b.pages[name] = e
+	}
+	e.tabs++
+	return e
+}
+
+func (b *board) leave(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.pages[name]; e != nil {
+		if e.tabs--; e.tabs == 0 {
+			delete(b.pages, name)
+		}
+	}
+}
+
+// look returns how the page looks now.
+func (e *easel) look(draw func() (*drawing, error)) (*drawing, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last != nil && time.Since(e.last.at) < fresh {
+		return e.last, nil
+	}
+	at := time.Now() // before the reads, so that nothing newer is missed
+	d, err := draw()
+	if err != nil {
+		return nil, err
+	}
+	d.at = at
+	e.last = d
+	return d, nil
+}
+
+// draw makes the parts of a page.
+func (b *board) draw(what, lang string) (*drawing, error) {
+	s := b.site
+	p := &page{site: s, Lang: lang, Now: time.Now(), Open: !s.door.IsSet(), In: s.door.IsSet()}
+	var view any
+	var parts []string
+	var err error
+	name, rest, _ := strings.Cut(what, "/")
+	name, query, _ := strings.Cut(name, "?")
+	switch name {
+	case "overview":
+		p.Nav, parts = "overview", overviewParts
+		view, err = s.readOverview(p)
+	case "messages":
+		p.Nav, parts = "messages", messagesParts
+		view, err = s.readMessages(p, strings.TrimPrefix(query, "state="), "")
+	case "message":
+		p.Nav, parts = "messages", messageParts
+		view, err = s.readMessage(p, rest)
+	default:
+		err = errNoPage
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &drawing{title: p.Lamp.Title(), lamp: p.Lamp.Sign, parts: make(map[string]string, len(parts))}
+	for _, part := range parts {
+		var buf bytes.Buffer
+		if err := s.pages.ExecuteTemplate(&buf, part, view); err != nil {
+			return nil, fmt.Errorf("webui: part %s: %w", part, err)
+		}
+		d.parts[part] = buf.String()
+	}
+	return d, nil
+}
+
+var errNoPage = errors.New("webui: no such page")
+
+// tab is one page in one browser: what it was shown.
+type tab struct {
+	board  *board
+	easel  *easel
+	what   string
+	lang   string
+	token  string
+	n      int
+	shown  map[string]string
+	title  string
+	expire func() bool // reports that the session is over
+}
+
+var errLoggedOut = errors.New("logged out")
+
+// Next is the live.Source: the parts that changed since the last call; all of
+// them the first time, because the page may be older than the connection.
+func (t *tab) Next() ([]byte, error) {
+	if t.expire() {
+		return nil, errLoggedOut
+	}
+	d, err := t.easel.look(func() (*drawing, error) { return t.board.draw(t.what, t.lang) })
+	if err != nil {
+		return nil, err
+	}
+	out := news{At: d.at.In(t.board.site.cfg.Location).Format("15:04:05"), Parts: map[string]string{}}
+	for name, html := range d.parts {
+		if t.shown[name] != html {
+			out.Parts[name] = html
+			t.shown[name] = html
+		}
+	}
+	if len(out.Parts) == 0 && t.title == d.title {
+		return nil, nil
+	}
+	t.title = d.title
+	out.Title, out.Lamp = d.title, d.lamp
+	return t.send(out)
+}
+
+// Beat says that the box is there, and what its clock shows.
+func (t *tab) Beat() []byte {
+	body, err := t.send(news{At: time.Now().In(t.board.site.cfg.Location).Format("15:04:05")})
+	if err != nil {
+		panic(err) // strings and numbers: cannot fail
+	}
+	return body
+}
+
+func (t *tab) send(out news) ([]byte, error) {
+	t.n++
+	out.N = t.n
+	return json.Marshal(out)
+}
+
+// follow is the websocket of a page.
+func (s *Site) follow(w http.ResponseWriter, r *http.Request) {
+	what, lang := r.URL.Query().Get("page"), r.URL.Query().Get("lang")
+	if !slices.Contains(queue.Languages, lang) {
+		lang = s.cfg.Language
+	}
+	session := token(r)
+	t := &tab{board: s.board, what: what, lang: lang, token: session, shown: map[string]string{}}
+	t.expire = func() bool { return s.door.IsSet() && !s.door.Valid(session) }
+	name := lang + " " + what
+	t.easel = s.board.enter(name)
+	defer s.board.leave(name)
+	if _, err := t.easel.look(func() (*drawing, error) { return s.board.draw(what, lang) }); err != nil {
+		if errors.Is(err, errNoPage) || errors.Is(err, queue.ErrNotFound) {
+			http.NotFound(w, r)
+			return
+		}
+		s.log.Error("a page cannot be followed", "err", err)
+		http.Error(w, say(lang, "trouble_text"), http.StatusInternalServerError)
+		return
+	}
+	if err := s.hub.Serve(w, r, t, fromHere); err != nil {
+		s.log.Debug("a page was left", "err", err)
+	}
+}

@@ -1,0 +1,432 @@
+package webui
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/queue/route"
+	"tillpost/webui/lamp"
+	"tillpost/webui/tally"
+)
+
+// overviewView is the first page, from the lamp to the last message.
+type overviewView struct {
+	*page
+	Slip    slipView
+	Look    []rowView
+	Feed    []rowView
+	Ways    []wayView
+	WaysSay string
+	Waiting []waitView
+	Latest  []rowView
+	Chart   chartView
+}
+
+// The parts of a page that change on their own. Each is a template of that
+// name whose outermost element has the id live-NAME.
+var (
+	overviewParts = []string{"brand", "lamp", "slip", "look", "feed", "ways", "waiting", "latest", "hours"}
+	messagesParts = []string{"brand", "strip", "list"}
+	messageParts  = []string{"brand", "strip", "verdict", "story", "facts"}
+)
+
+func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
+	keepLanguage(w, r)
+	v, err := s.readOverview(s.page(r, "overview"))
+	if err != nil {
+		s.trouble(w, s.page(r, ""), err)
+		return
+	}
+	s.render(w, http.StatusOK, "overview", v)
+}
+
+const latest = 20
+
+// readOverview reads everything the first page shows. It costs a few short
+// reads, none of which grows with what is in the queue.
+func (s *Site) readOverview(p *page) (*overviewView, error) {
+	p.Live, p.Lamp = "overview", p.lamp(lamp.Look(s.queue, s.db))
+	v := &overviewView{page: p}
+	list, _, err := s.queue.List(queue.Filter{Limit: latest})
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range list {
+		v.Latest = append(v.Latest, p.row(m))
+	}
+	v.Feed = slices.Clone(v.Latest)
+	slices.SortStableFunc(v.Feed, func(a, b rowView) int { return b.Updated.Compare(a.Updated) })
+	v.Feed = v.Feed[:min(len(v.Feed), 6)]
+	if v.Look, err = p.look(); err != nil {
+		return nil, err
+	}
+	if v.Waiting, err = p.waiting(); err != nil {
+		return nil, err
+	}
+	v.Ways, v.WaysSay = p.ways()
+	day := s.tally.Today()
+	v.Slip = p.slip(&day)
+	v.Chart = p.chart(&day)
+	return v, nil
+}
+
+// slipView is the day as a till slip.
+type slipView struct {
+	Date, Until                                   string
+	Sent, Delivered, ToCome, NotDelivered, Failed int
+	Waiting, Line, Sending, Planned, Held, Unsure int64
+	Last                                          string
+}
+
+func (p *page) slip(day *tally.Day) slipView {
+	c := p.site.queue.Counts()
+	v := slipView{
+		Date: p.Day(day.Start), Until: p.in(p.Now).Format("15:04"),
+		Delivered: day.Sum(tally.Delivered), ToCome: day.Sum(tally.Sent), NotDelivered: day.Sum(tally.Undelivered), Failed: day.Sum(tally.Failed),
+		Line: c.Queued, Sending: c.Sending, Planned: c.Scheduled, Held: c.Held, Unsure: c.Unknown,
+	}
+	v.Sent = v.Delivered + v.ToCome + v.NotDelivered
+	v.Waiting = v.Line + v.Sending + v.Planned + v.Held
+	if !day.LastDelivered.IsZero() {
+		v.Last = p.Second(day.LastDelivered)
+	}
+	return v
+}
+
+// rowView is one message in a list.
+type rowView struct {
+	ID               string
+	Created, Updated time.Time
+	To               string // masked
+	Said             string // the text in one line
+	State            string // word
+	Sign             string
+	Reason           string // empty: the word says it all
+	Till             string
+	Parts            string // "2" or "1/2"
+	Unsure           bool   // a person may decide
+}
+
+// quiet are the codes whose sentence says no more than the word beside it.
+var quiet = map[string]bool{"": true, "in_line": true, "sending": true, "delivered": true, "wait_report": true, "sent_plain": true, "cancelled": true, "expired": true}
+
+func (p *page) row(m *queue.Message) rowView {
+	v := rowView{
+		ID: m.ID.String(), Created: m.Created, Updated: m.Updated, To: masked(m.To),
+		Said: strings.Join(strings.Fields(m.Text()), " "), State: p.T("st_" + string(m.State)), Sign: signOf[m.State],
+		Till: m.Till, Parts: strconv.Itoa(len(m.Parts)), Unsure: m.State == queue.Unknown,
+	}
+	if why, _ := p.site.queue.Explain(m); !quiet[why.Code] {
+		v.Reason = why.Text(p.Lang, p.site.cfg.Location)
+	}
+	if done := count(m, queue.PartDelivered); len(m.Parts) > 1 && done > 0 {
+		v.Parts = fmt.Sprintf("%d/%d", done, len(m.Parts))
+	}
+	return v
+}
+
+func count(m *queue.Message, s queue.PartState) (n int) {
+	for _, p := range m.Parts {
+		if p.State == s {
+			n++
+		}
+	}
+	return n
+}
+
+// tableView is a table of messages on any page.
+type tableView struct {
+	*page
+	Rows     []rowView
+	Filtered bool // an empty table does not mean that there are no messages
+}
+
+// Table of the newest messages.
+func (v *overviewView) Table() tableView { return tableView{page: v.page, Rows: v.Latest} }
+
+// Table of the messages in the state that was chosen.
+func (v *listView) Table() tableView {
+	return tableView{page: v.page, Rows: v.Rows, Filtered: v.Chosen != "" || !v.First}
+}
+
+// look is what a person should decide or know about, newest first.
+func (p *page) look() ([]rowView, error) {
+	var rows []rowView
+	for _, id := range p.site.tally.Trouble() {
+		m, err := p.site.queue.Get(id)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue // its time is over
+		}
+		if err != nil {
+			return nil, err
+		}
+		if rows = append(rows, p.row(m)); len(rows) == 3 {
+			break
+		}
+	}
+	return rows, nil
+}
+
+// waitView is one kind of waiting: never a number without its reason.
+type waitView struct {
+	State, Sign string
+	N           int64
+	Why         string
+	Since       string // of the oldest
+	Bar         int    // 0 to 128
+}
+
+func (p *page) waiting() ([]waitView, error) {
+	c := p.site.queue.Counts()
+	var rows []waitView
+	add := func(state queue.State, n int64, why string) {
+		if n > 0 {
+			rows = append(rows, waitView{State: p.T("st_" + string(state)), Sign: signOf[state], N: n, Why: why})
+		}
+	}
+	add(queue.Sending, c.Sending, p.T("why_sending"))
+	add(queue.Queued, c.Queued, "")
+	add(queue.Scheduled, c.Scheduled, p.T("why_planned"))
+	add(queue.Held, c.Held, p.T("why_held"))
+	add(queue.Unknown, c.Unknown, p.T("why_unknown"))
+	for i := range rows {
+		rows[i].Bar = 8
+		if most := max(c.Sending, c.Queued, c.Scheduled, c.Held, c.Unknown); most > 16 {
+			rows[i].Bar = max(2, int(rows[i].N*128/most))
+		} else {
+			rows[i].Bar = int(rows[i].N) * 8
+		}
+	}
+	at := slices.IndexFunc(rows, func(w waitView) bool { return w.Sign == signOf[queue.Queued] })
+	if at < 0 {
+		return rows, nil
+	}
+	oldest, err := p.site.queue.Oldest()
+	if err != nil || oldest == nil {
+		return rows, err
+	}
+	why, _ := p.site.queue.Explain(oldest)
+	rows[at].Why, rows[at].Since = why.Text(p.Lang, p.site.cfg.Location), p.Clock(oldest.Due)
+	return rows, nil
+}
+
+// wayView is one modem or one provider.
+type wayView struct {
+	Name    string
+	Sub     string // operator and kind
+	Sign    string
+	Colour  string // lamp word for screen readers
+	Modem   bool
+	Bars    int
+	Air     string
+	SIM     string // last digits
+	Account string
+	Lanes   int
+	Moving  bool   // something is truly on its way
+	Now     string // this second
+	Hand    string // what a hand must do; empty: nothing
+	HandH   string
+	Act     string // resume | restart; empty: none
+	Tech    [][2]string
+}
+
+func (p *page) ways() (rows []wayView, said string) {
+	ready := 0
+	for _, r := range p.site.queue.Routes() {
+		l := lamp.Of(r)
+		if l.Ready {
+			ready++
+		}
+		rows = append(rows, p.way(r, l))
+	}
+	switch {
+	case len(rows) == 0:
+	case ready == len(rows) && ready == 1:
+		said = p.T("ways_ready_one")
+	case ready == len(rows):
+		said = p.T("ways_ready_all")
+	default:
+		said = p.T("ways_ready_some", "k", ready, "n", len(rows))
+	}
+	return rows, said
+}
+
+func (p *page) way(r queue.RouteInfo, l lamp.Way) wayView {
+	v := wayView{
+		Name: r.Route, Sign: string(l.Colour), Colour: p.T("lamp_" + string(l.Colour)),
+		Modem: r.Kind == "modem", Lanes: max(1, r.Lanes), Moving: r.Busy > 0, Act: p.site.remedy(r.Route, l.Code),
+	}
+	kind := p.Kind(r.Kind)
+	switch {
+	case r.Operator != "":
+		v.Sub = r.Operator + " · " + kind
+	case v.Modem || r.Kind == "":
+		v.Sub = kind
+	default:
+		v.Sub = p.T("over_internet")
+	}
+	if v.Modem {
+		var word string
+		v.Bars, word = air(r.Signal)
+		v.Air = p.T(word)
+		if len(r.Identity) >= 4 {
+			v.SIM = p.T("ends_in", "n", r.Identity[len(r.Identity)-4:])
+		}
+	} else {
+		v.Account = r.Identity
+	}
+	switch {
+	case r.Busy == 1:
+		v.Now = p.T("now_one")
+	case r.Busy > 1:
+		v.Now = p.T("now_many", "n", r.Busy)
+	case l.Ready:
+		v.Now = p.T("now_idle")
+	default:
+		v.Now = p.T("now_not")
+	}
+	if l.Colour != lamp.OK {
+		v.Hand, v.HandH = p.Words(l.Code), p.T("what_to_do")
+		if l.Colour == lamp.Info {
+			v.HandH = p.T("good_to_know")
+		}
+	}
+	v.Tech = technical(p, r, l)
+	return v
+}
+
+// technical is what the network and the device say, in their own words.
+func technical(p *page, r queue.RouteInfo, l lamp.Way) [][2]string {
+	signal := ""
+	if r.Signal != nil {
+		signal = fmt.Sprintf("%d dBm", *r.Signal)
+	}
+	since := ""
+	if !r.Since.IsZero() {
+		since = p.Clock(r.Since)
+	}
+	var rows [][2]string
+	for _, row := range [][2]string{
+		{"state", strings.TrimSpace(string(r.State) + " " + l.Code)}, {"since", since}, {"detail", r.Detail}, {"doing", r.Doing},
+		{"model", r.Model}, {"device", r.Device}, {"port", r.Port}, {"radio", strings.TrimSpace(r.Tech + " " + signal)},
+		{"identity", r.Identity}, {"pool", r.Pool}, {"in flight", fmt.Sprintf("%d of %d", r.Busy, max(1, r.Lanes))},
+	} {
+		if row[1] != "" {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// remedy is the button that fits what is the matter with a way out.
+func (s *Site) remedy(name, code string) string {
+	switch code {
+	case "paused":
+		return "resume"
+	case "modem_silent", "stopped", "sim_missing", "provider_offline", "provider_login":
+		if r, ok := s.queue.Route(name); ok {
+			if _, can := r.(route.Restarter); can {
+				return "restart"
+			}
+		}
+	}
+	return ""
+}
+
+func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
+	name, act := r.PathValue("name"), r.PathValue("act")
+	way, ok := s.queue.Route(name)
+	if !ok {
+		s.nothing(w, r)
+		return
+	}
+	var err error
+	switch act {
+	case "resume":
+		err = s.queue.Resume(r.Context(), name, byPage)
+	case "pause":
+		err = s.queue.Pause(r.Context(), name, byPage)
+	case "restart":
+		again, can := way.(route.Restarter)
+		if !can {
+			s.nothing(w, r)
+			return
+		}
+		err = again.Restart(r.Context())
+	default:
+		s.nothing(w, r)
+		return
+	}
+	if err != nil {
+		s.trouble(w, s.page(r, ""), err)
+		return
+	}
+	s.log.Info("a person acted on a route", "route", name, "act", act)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// byPage names in stories who decided at the page.
+const byPage = "page"
+
+// listView is the page of all messages.
+type listView struct {
+	*page
+	Rows   []rowView
+	States []stateView
+	Chosen string // state; empty: all
+	Older  string // address; empty: these are the oldest
+	First  bool   // these are the newest
+}
+
+type stateView struct {
+	Name, Word, Sign string
+	Current          bool
+}
+
+const pageLength = 50
+
+func (s *Site) messages(w http.ResponseWriter, r *http.Request) {
+	keepLanguage(w, r)
+	v, err := s.readMessages(s.page(r, "messages"), r.URL.Query().Get("state"), r.URL.Query().Get("before"))
+	if err != nil {
+		s.trouble(w, s.page(r, ""), err)
+		return
+	}
+	s.render(w, http.StatusOK, "messages", v)
+}
+
+func (s *Site) readMessages(p *page, state, before string) (*listView, error) {
+	p.Lamp = p.lamp(lamp.Look(s.queue, s.db))
+	v := &listView{page: p}
+	f := queue.Filter{Limit: pageLength}
+	if slices.Contains(queue.States, queue.State(state)) {
+		f.State, v.Chosen = queue.State(state), state
+	}
+	for _, st := range queue.States {
+		v.States = append(v.States, stateView{Name: string(st), Word: p.T("st_" + string(st)), Sign: signOf[st], Current: st == f.State})
+	}
+	if id, err := queue.ParseID(before); err == nil {
+		f.Before = id
+	} else {
+		v.First = true
+		p.Live = "messages?state=" + string(f.State)
+	}
+	list, next, err := s.queue.List(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range list {
+		v.Rows = append(v.Rows, p.row(m))
+	}
+	if next != 0 {
+		v.Older = "/messages?state=" + template.URLQueryEscaper(string(f.State)) + "&before=" + next.String()
+	}
+	return v, nil
+}

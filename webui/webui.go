@@ -1,0 +1,135 @@
+// Package webui is the page of the box, and the one door for everything that
+// comes over HTTP.
+//
+// What it promises:
+//
+//   - In three seconds a manager knows whether it sends, why not, and what to
+//     do; what the page says comes from where the API has it.
+//   - No green is ever stale: the page follows the box over a websocket, and
+//     goes grey when it has heard nothing for ten seconds. Without JavaScript it
+//     works, and says that it does not refresh.
+//   - Nothing is loaded from elsewhere and nothing is inline: the policy sent
+//     with every page is default-src 'none' with 'self' for style, script,
+//     image and connection, without exceptions.
+//   - Until a password is set every address but loopback finds the set-up and
+//     /healthz, and nothing else.
+//
+// To read it: access.go (who may come in), overview.go and story.go (what the
+// pages show), follow.go (how they stay true), templates. It imports outreach,
+// queue, queue/route, queue/text and queue/store at most, and its own tree.
+package webui
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+	"tillpost/webui/api"
+	"tillpost/webui/door"
+	"tillpost/webui/live"
+	"tillpost/webui/tally"
+)
+
+// Config of a Site. Queue, DB and DataDir must be set; DB must have been opened
+// with Schema as well as with the queue's.
+type Config struct {
+	Queue   *queue.Queue
+	DB      *store.DB
+	DataDir string       // the set-up code is written here
+	Log     *slog.Logger // nil: discard
+
+	Hostnames []string       // further names the page may be called by
+	Language  string         // of the shop; default en
+	Location  *time.Location // of the shop; default local
+	Version   string
+
+	// Announce shows a set-up code on the console, each time there is a new
+	// one. Nil: nowhere.
+	Announce func(code string)
+}
+
+// Site is the page and the API of one box. It is an http.Handler; Run must be
+// called too.
+type Site struct {
+	API *api.API
+
+	cfg   Config
+	queue *queue.Queue
+	db    *store.DB
+	log   *slog.Logger
+	door  *door.Door
+	tally *tally.Tally
+	hub   *live.Hub
+	board *board
+	names map[string]bool
+	pages *template.Template
+	mux   *http.ServeMux
+	same  *http.CrossOriginProtection
+}
+
+// Schema is what store.Open must know for the page and the API.
+func Schema() []store.Schema { return append(api.Schema(), door.Schema()...) }
+
+// New readies page and API.
+func New(cfg Config) (*Site, error) {
+	if cfg.Queue == nil || cfg.DB == nil || cfg.DataDir == "" {
+		return nil, errors.New("webui: Config.Queue, Config.DB and Config.DataDir must be set")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Language == "" {
+		cfg.Language = "en"
+	}
+	if cfg.Location == nil {
+		cfg.Location = time.Local
+	}
+	s := &Site{
+		cfg: cfg, queue: cfg.Queue, db: cfg.DB, log: cfg.Log,
+		tally: tally.New(cfg.Queue, cfg.Location, cfg.Log), same: http.NewCrossOriginProtection(),
+		names: hostNames(cfg.Hostnames),
+	}
+	var err error
+	if s.door, err = door.Open(door.Config{DB: cfg.DB, Dir: cfg.DataDir, Announce: cfg.Announce, Log: cfg.Log}); err != nil {
+		return nil, err
+	}
+	s.API, err = api.New(api.Config{
+		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
+		Version: cfg.Version, Tally: s.tally, SetUp: s.door.SetUp,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.pages, err = parsePages(); err != nil {
+		return nil, err
+	}
+	s.hub = live.NewHub(s.tally.Subscribe)
+	s.board = newBoard(s)
+	s.mux = s.routes()
+	return s, nil
+}
+
+// SetPassword sets the password of the page. Its error says what is wrong with
+// it.
+func (s *Site) SetPassword(ctx context.Context, password string) error {
+	return s.door.SetPassword(ctx, password)
+}
+
+// Run keeps page and API alive until ctx ends; then every live connection is
+// closed and nothing is left running.
+func (s *Site) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	errs := make(chan error, 2)
+	all.Go(func() { errs <- s.API.Run(ctx) })
+	all.Go(func() { errs <- s.tally.Run(ctx) })
+	all.Go(func() { s.hub.Run(ctx) })
+	all.Go(func() { s.door.Run(ctx) })
+	all.Wait()
+	return errors.Join(<-errs, <-errs)
+}

@@ -240,6 +240,7 @@ func checkFile(path string) (c wire.Check, err error) {
 	if err != nil {
 		return c, err
 	}
+	db.AddCheck("queue", queue.Check)
 	found := db.Check()
 	if found != nil {
 		c.Problems = strings.Split(found.Error(), "\n")

@@ -107,6 +107,7 @@ type subscriber struct {
 	modem *Modem // nil: not registered
 	queue []*parcel
 	busy  bool // the first of the queue is at the modem
+	pause bool // it was not taken: nothing is brought until RepeatAfter, or room, or a new start
 	round int  // counts attempts, so that a late timer knows it is late
 }
 
@@ -237,7 +238,7 @@ func (c *Cell) attach(number string, m *Modem) {
 	if s == nil {
 		return
 	}
-	s.modem, s.busy = m, false
+	s.modem, s.busy, s.pause = m, false, false
 	s.round++
 	c.pump(s)
 }
@@ -257,6 +258,7 @@ func (c *Cell) roomAt(number string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.subscribers[number]; s != nil {
+		s.pause = false
 		c.pump(s)
 	}
 }
@@ -273,7 +275,7 @@ func (c *Cell) enqueue(number string, p *parcel) {
 // pump brings the first of the queue, one at a time and in order. c.mu is held;
 // the modem is called without it.
 func (c *Cell) pump(s *subscriber) {
-	if s.busy || s.modem == nil || len(s.queue) == 0 {
+	if s.busy || s.pause || s.modem == nil || len(s.queue) == 0 {
 		return
 	}
 	s.busy = true
@@ -306,6 +308,7 @@ func (c *Cell) brought(s *subscriber, round int, p *parcel, m *Modem, state stri
 	e.PDU = hexUpper(p.tpdu)
 	c.note(e)
 	if state != acknowledged {
+		s.pause = true
 		c.timers.after(c.cfg.RepeatAfter, func() { c.retry(s, round) })
 		return
 	}
@@ -320,6 +323,7 @@ func (c *Cell) retry(s *subscriber, round int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.round == round {
+		s.pause = false
 		c.pump(s)
 	}
 }
@@ -354,7 +358,7 @@ func (c *Cell) submit(e Entry, s submit) verdict {
 		c.note(e)
 		return verdict{silent: true}
 	case f.cause != 0:
-		c.excused[s.to] = true
+		c.excused[s.to] = f.once
 		e.Kind, e.Cause = "refused", f.cause
 		c.note(e)
 		return verdict{cause: f.cause}

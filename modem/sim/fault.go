@@ -205,6 +205,9 @@ func (m *Modem) ask(point string, t *tamper) {
 // moments are the points of a command that are not its name.
 var moments = []string{"prompt", "ctrl-z", "answer", "header"}
 
+// atHeader are the actions that make sense at that point.
+var atHeader = []string{"urc", "drop", "garbage"}
+
 // meet counts and, if it is time, acts.
 func (r *rule) meet(m *Modem, t *tamper) {
 	r.passed++
@@ -299,7 +302,8 @@ func (m *Modem) Play(lines string) error {
 //	prompt               before the prompt of AT+CMGS
 //	ctrl-z               the PDU is complete, the network has not seen it
 //	answer               the network has it, the modem is about to say so
-//	header               between a +CDS or +CMT line and its PDU
+//	header               a +CMTI, +CDSI, +CMT or +CDS line goes out; urc comes
+//	                     between it and its PDU, drop 999 loses all of it
 //	at 10s, every 10s    by the clock; at acts once, also if power returns
 //
 // Without a when the action happens at the first power-up. The actions:
@@ -361,8 +365,8 @@ func parseRule(line string) (rule, error) {
 	if act.needs == atPoint && r.point == "" {
 		return rule{}, fmt.Errorf("%s: is about an answer and wants a point of a command, like \"cmgs: %s\"", name, what)
 	}
-	if r.point == "header" && name != "urc" {
-		return rule{}, fmt.Errorf("%s: only urc can come between a header and its PDU", name)
+	if r.point == "header" && !slices.Contains(atHeader, name) {
+		return rule{}, fmt.Errorf("%s: to a header only %s can happen", name, strings.Join(atHeader, ", "))
 	}
 	r.act = act
 	r.arg, err = parseArg(act.want, strings.TrimSpace(rest))

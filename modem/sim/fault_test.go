@@ -417,7 +417,7 @@ func TestParseFaults_names_line_and_trouble(t *testing.T) {
 		{"cmsg: hang", `unknown point "cmsg"`},
 		{"at 10s: late 5s", "late: is about an answer"},
 		{"mute", "mute: is about an answer"},
-		{"header: hang", "hang: only urc can come between"},
+		{"header: hang", "hang: to a header only urc, drop, garbage can happen"},
 		{"after cmgs: hang", "after wants a count and a point"},
 		{"every 0 cmgs: hang", "every wants a count and a point"},
 		{"at soon: restart", "at wants a time like 10s"},

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,20 +97,16 @@ func (m *Modem) keep(memory, header string, tell bool, tpdu []byte, answer func(
 }
 
 // indicate tells the terminal about a message, or holds it back (<mode> 0).
-// The script may put something between header and PDU.
+// The script may put something behind the header, or lose some of it.
 func (m *Modem) indicate(lines ...string) {
 	if m.cnmi[0] == 0 {
 		m.buffered = append(m.buffered, lines)
 		return
 	}
-	if len(lines) == 1 {
-		m.urc(lines...)
-		return
-	}
 	var t tamper
 	m.ask("header", &t)
-	between := append([]string{lines[0]}, t.between...)
-	m.urc(append(between, lines[1:]...)...)
+	lines = slices.Insert(lines, 1, t.between...)
+	m.intrude(t.spoil(m.unsolicited(lines)))
 }
 
 // acknowledge is AT+CNMA: 0 and 1 mean yes, 2 no (27.005 §3.4.4).

@@ -207,6 +207,7 @@ func TestCNMA_missing_ends_direct_delivery_and_the_network_repeats(t *testing.T)
 		start := time.Now()
 		deliver(t, d.cell, "STOP")
 		first := d.said("0791*")
+		deliver(t, d.cell, "and more") // waits behind it
 		if err := d.cell.Wait(t.Context(), func(c *Cell) bool { return len(c.Entries()) == 1 }); err != nil {
 			t.Fatal(err)
 		}
@@ -219,6 +220,11 @@ func TestCNMA_missing_ends_direct_delivery_and_the_network_repeats(t *testing.T)
 			t.Errorf("after %v came\n%s, want\n%s", time.Since(start), again, first)
 		}
 		d.expect("AT+CNMA", "OK")
+		d.said("0791*")
+		d.expect("AT+CNMA", "OK")
+		if s := states(d.cell); s != "deliver unacknowledged, deliver acknowledged, deliver acknowledged" {
+			t.Errorf("the cell says %s", s)
+		}
 	})
 }
 
@@ -245,6 +251,24 @@ func TestHeader_may_be_parted_from_its_PDU(t *testing.T) {
 		d.send(hello("5678"))
 		if got := d.said("0791*"); !strings.HasPrefix(got, "+CDS: 25|0791") { // a blank line between
 			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestHeader_may_be_lost(t *testing.T) {
+	bench(t, CellConfig{}, Config{}, func(t *testing.T, d *terminal) {
+		d.ready()
+		play(t, d.modem, "header: drop 999", "after 1 header: garbage 3")
+		deliver(t, d.cell, "nobody hears of this one")
+		if got := d.said(); got != "SILENCE" {
+			t.Errorf("got %s", got)
+		}
+		deliver(t, d.cell, "this one is heard badly")
+		if got := d.said(); !strings.HasSuffix(got, `|+CMTI: "SM",2|SILENCE`) {
+			t.Errorf("got %q", got)
+		}
+		if n := d.modem.Stored("SM"); n != 2 {
+			t.Errorf("%d stored, want 2", n)
 		}
 	})
 }

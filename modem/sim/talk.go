@@ -343,16 +343,19 @@ func (m *Modem) spell(code int, names map[int]string) string {
 	return strconv.Itoa(code)
 }
 
-// urc sends an unsolicited line, after the prompt if one is open.
-func (m *Modem) urc(lines ...string) {
-	var text string
-	for i, l := range lines {
-		if i == 0 {
-			text = m.format(l)
-			continue
-		}
+// urc sends an unsolicited line, with what belongs to it on lines of its own.
+func (m *Modem) urc(lines ...string) { m.intrude(m.unsolicited(lines)) }
+
+func (m *Modem) unsolicited(lines []string) string {
+	text := m.format(lines[0])
+	for _, l := range lines[1:] {
 		text += l + "\r\n"
 	}
+	return text
+}
+
+// intrude says what was not asked for, after the prompt if one is open.
+func (m *Modem) intrude(text string) {
 	if m.prompt != nil && m.prompt.shown {
 		m.held = append(m.held, text)
 		return

@@ -3,7 +3,7 @@
 .PHONY: build run test check bench soak cross fmt clean
 
 build: ## binaries of this machine into bin/
-	go build -o bin/ ./cmd/...
+	go build -buildvcs=auto -o bin/ ./cmd/...
 
 run: build ## the whole product with two simulated modems and a simulated SMSC
 	bin/tillpostd -demo

@@ -24,7 +24,7 @@ while read -r folder arch arm _; do
 	for program in tillpostd tillpost; do
 		out=$dist/linux-$folder/$program
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch GOARM=${arm#-} \
-			go build -trimpath -ldflags '-s -w -buildid=' -o "$out" "./cmd/$program"
+			go build -trimpath -buildvcs=auto -ldflags '-s -w -buildid=' -o "$out" "./cmd/$program"
 		size=$(stat -c %s "$out")
 		printf '%-32s %5.1f MB\n' "$out" "$(awk "BEGIN{print $size/1e6}")"
 		if [ "$size" -ge "$limit" ]; then

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -13,6 +14,9 @@ import (
 // not at all, and reads it back. Commits go on meanwhile; the file may grow by
 // what they write. Send the copy from there: a slow reader must not keep a
 // transaction open.
+//
+// A copy that would leave less than the mark of Room is refused with a
+// *LowDisk: it must not take the room that accepted work needs.
 func (db *DB) BackupFile(path string) error {
 	if !db.enter() {
 		return ErrClosed
@@ -24,10 +28,30 @@ func (db *DB) BackupFile(path string) error {
 	return nil
 }
 
+var errOntoItself = errors.New("that is the store itself")
+
 // copyTo writes a copy of the store to a file, by way of FILE.part.
 func (db *DB) copyTo(path string) error {
+	ours, err := sameFile(db.file, path)
+	if err != nil {
+		return err
+	}
+	if ours {
+		return errOntoItself
+	}
+	size, _, err := db.size()
+	if err != nil {
+		return err
+	}
+	free, total, err := space(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if need := size + mark(total, max(db.opt.MinFree, 0)); free < need {
+		return &LowDisk{Free: free, Need: need}
+	}
 	part := path + ".part"
-	err := db.copyPart(part)
+	err = db.copyPart(part)
 	if err == nil {
 		err = Verify(part) // a copy that nobody has read is a hope
 	}

@@ -201,6 +201,10 @@ var errGoexit = errors.New("store: the function of a commit ended its goroutine"
 // returns -1, or answers only the call that spoiled the transaction and
 // returns its index, having changed nothing.
 func (db *DB) group(calls []*call) (culprit int) {
+	if err := db.isSealed(); err != nil {
+		db.fail(calls, err)
+		return -1
+	}
 	b, err := db.bolt.Begin(true)
 	if err != nil {
 		db.fail(calls, fmt.Errorf("store: begin: %w", err))
@@ -349,6 +353,12 @@ func (db *DB) seal(cause error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.sealed = fmt.Errorf("%w: whether the last changes are on the disk is not known until %s is opened again; restart the program, and look at the disk: %w", ErrSealed, db.opt.Path, cause)
+	return db.sealed
+}
+
+func (db *DB) isSealed() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	return db.sealed
 }
 

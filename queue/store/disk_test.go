@@ -230,7 +230,7 @@ func TestRoom(t *testing.T) {
 		if c.low != errors.Is(err, ErrDiskLow) || !c.low && err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if low, ok := errors.AsType[*LowDisk](err); ok && (low.Need != c.mark || low.Free <= 0 || !strings.Contains(err.Error(), "make room")) {
+		if low, ok := errors.AsType[*LowDisk](err); ok && (low.Need != c.mark || low.Free <= 0 || !strings.Contains(err.Error(), "make room there")) {
 			t.Errorf("%s: %+v, %v", c.name, low, err)
 		}
 	}
@@ -253,11 +253,19 @@ func TestUnknownFateSealsTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db, tab := openThings(t, Options{Path: path})
 	tab.put(t, db, thing{ID: 1, Text: "sure"})
-	err := db.Commit(t.Context(), func(tx *Tx) error {
+	db.opt.MaxBatch = 1 // the next waits for a commit of its own
+	h := newHerd(t, db)
+	unsure := h.add(t.Context(), func(tx *Tx) error {
 		must(t, tab.Put(tx, &thing{ID: 2, Text: "unsure"}))
 		tx.bolt.OnCommit(func() { panic("the disk went away") }) // after the header was written
 		return nil
 	})
+	waiting := h.add(t.Context(), func(tx *Tx) error { return tab.Put(tx, &thing{ID: 9, Text: "too late"}) })
+	h.run()
+	err := unsure.err
+	if !errors.Is(waiting.err, ErrSealed) {
+		t.Errorf("who waited was told %v", waiting.err)
+	}
 	if !errors.Is(err, ErrSealed) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "restart") {
 		t.Errorf("told %v", err)
 	}
@@ -270,4 +278,9 @@ func TestUnknownFateSealsTheStore(t *testing.T) {
 	must(t, db.Close())
 	db, tab = openThings(t, Options{Path: path})
 	tab.put(t, db, thing{ID: 3})
+	for _, text := range texts(t, db, tab) {
+		if text == "too late" {
+			t.Error("something was written after the seal")
+		}
+	}
 }

@@ -142,7 +142,7 @@ func (db *DB) lock(f *os.File, deadline time.Time) (bool, error) {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
-			return isStill(f)
+			return sameFile(f, f.Name())
 		case errors.Is(err, syscall.EINTR):
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			return false, fmt.Errorf("store: lock %s: %w", f.Name(), err)
@@ -154,13 +154,13 @@ func (db *DB) lock(f *os.File, deadline time.Time) (bool, error) {
 	}
 }
 
-// isStill says whether f is the file that its name names.
-func isStill(f *os.File) (bool, error) {
+// sameFile says whether f is the file that name names.
+func sameFile(f *os.File, name string) (bool, error) {
 	have, err := f.Stat()
 	if err != nil {
 		return false, fmt.Errorf("store: %w", err)
 	}
-	named, err := os.Stat(f.Name())
+	named, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

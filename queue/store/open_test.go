@@ -333,6 +333,10 @@ func TestBackup(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(dir, "*.part")); err != nil || len(left) > 0 {
 		t.Errorf("left over: %v, %v", left, err)
 	}
+	if err := db.BackupFile(db.opt.Path); err == nil || !strings.Contains(err.Error(), "the store itself") {
+		t.Errorf("backup onto the store itself: %v", err)
+	}
+	must(t, db.Check())
 	must(t, db.Close())
 	if err := db.BackupFile(path); !errors.Is(err, ErrClosed) {
 		t.Errorf("backup of a closed store: %v", err)
@@ -416,12 +420,13 @@ func TestFreeListIsSavedAtClose(t *testing.T) {
 		return nil
 	}))
 	saved := func() (h header) {
-		raw, err := os.ReadFile(path)
+		f, err := os.Open(path)
 		must(t, err)
-		h, bad := headers(raw)
-		if bad > 0 {
-			t.Fatalf("%d bad headers", bad)
+		h, bad, err := headers(f)
+		if bad > 0 || err != nil {
+			t.Fatalf("%d bad headers, %v", bad, err)
 		}
+		must(t, f.Close())
 		return h
 	}
 	free := db.Stats().Free

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"math"
 )
 
@@ -54,9 +55,14 @@ type header struct {
 
 // headers reads both headers. bad says how many cannot be read: one is what a
 // power cut in the middle of a commit may leave.
-func headers(data []byte) (h header, bad int) {
-	for page := range 2 {
-		one, ok := parseHeader(data[min(page*pageSize, len(data)):])
+func headers(r io.ReaderAt) (h header, bad int, err error) {
+	buf := make([]byte, pageSize)
+	for page := range int64(2) {
+		n, err := r.ReadAt(buf, page*pageSize)
+		if err != nil && err != io.EOF {
+			return h, 2, err
+		}
+		one, ok := parseHeader(buf[:n])
 		switch {
 		case !ok:
 			bad++
@@ -64,7 +70,7 @@ func headers(data []byte) (h header, bad int) {
 			h = one
 		}
 	}
-	return h, bad
+	return h, bad, nil
 }
 
 func parseHeader(page []byte) (h header, ok bool) {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// LowDisk says how much room there is on the disk and how much is wanted
-// before new work is accepted. It is an ErrDiskLow.
+// LowDisk says how much room there is on the disk and how much is needed for
+// something new. It is an ErrDiskLow.
 type LowDisk struct {
 	Free, Need int64 // bytes
 }
 
 func (l *LowDisk) Error() string {
-	return fmt.Sprintf("store: %d MB free on the disk, %d MB wanted before anything new is accepted; make room", l.Free>>20, l.Need>>20)
+	return fmt.Sprintf("store: %d MB are free on the disk, %d MB are needed; make room there", l.Free>>20, l.Need>>20)
 }
 
 func (l *LowDisk) Is(target error) bool { return target == ErrDiskLow }
@@ -54,14 +54,20 @@ func (r *room) check(dir string, need int64) error {
 	if err != nil {
 		return err
 	}
-	if need == 0 {
-		need = min(max(size/50, minMark), maxMark)
-	}
 	r.asked, r.low = time.Now(), nil
-	if free < need {
+	if need := mark(size, need); free < need {
 		r.low = &LowDisk{Free: free, Need: need}
 	}
 	return r.low
+}
+
+// mark is how much must be free on a file system of that size: what was asked
+// for, or the default.
+func mark(size, asked int64) int64 {
+	if asked > 0 {
+		return asked
+	}
+	return min(max(size/50, minMark), maxMark)
 }
 
 // forget has the next check ask again.

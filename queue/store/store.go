@@ -88,13 +88,13 @@ type DB struct {
 	lastCommit atomic.Int64 // nanoseconds
 }
 
-// closePatience is how long Close waits for the last View. They are short; a
-// longer one hangs.
+// closePatience is how long Close waits for the last commit and the last View.
+// They are short; a longer one hangs.
 const closePatience = 10 * time.Second
 
 // Close commits what is waiting, waits for every View and closes the file.
-// Commits and Views that come later get ErrClosed. It returns an error, and
-// leaves the file to the end of the process, if a View does not end for 10 s.
+// Commits and Views that come later get ErrClosed. If one does not end for
+// 10 s, Close returns an error and leaves the file to the end of the process.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	if db.closed {
@@ -111,10 +111,13 @@ func (db *DB) Close() error {
 	case db.wake <- struct{}{}:
 	default: // it will wake anyhow
 	}
-	<-db.committed
-
 	patience := time.NewTimer(closePatience)
 	defer patience.Stop()
+	select {
+	case <-db.committed:
+	case <-patience.C:
+		return fmt.Errorf("store: %s stays open: a commit did not end for %s", db.opt.Path, closePatience)
+	}
 	select {
 	case <-db.idle:
 	case <-patience.C:
@@ -135,7 +138,7 @@ const saveAbove = 16 << 20
 // which pages are free: half its time. It is saved at no other commit.
 func (db *DB) saveFreeList() {
 	size, _, err := db.size()
-	if err != nil || size < saveAbove || db.sealed != nil {
+	if err != nil || size < saveAbove || db.isSealed() != nil {
 		return
 	}
 	db.bolt.NoFreelistSync = false

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/warthog618/sms/encoding/gsm7"
 	"github.com/warthog618/sms/encoding/tpdu"
 
 	"tillpost/queue/route"
@@ -39,6 +41,14 @@ func unwrap(raw string) ([]byte, error) {
 	return b[sca:], nil
 }
 
+// warm has the library build its alphabet before two modems decode at once:
+// it does so on first use, and without a lock.
+var warm = sync.OnceFunc(func() {
+	if _, err := gsm7.Decode([]byte{'A'}); err != nil {
+		panic(err) // its default alphabet has an A
+	}
+})
+
 // key makes a repeat harmless: the same PDU on the same SIM is the same event.
 func key(identity, raw string) string {
 	sum := sha256.Sum256([]byte(strings.ToUpper(raw)))
@@ -49,6 +59,7 @@ func key(identity, raw string) string {
 // things that the standard does not know, and no message may be lost over a
 // bad byte. What cannot be read at all is kept as it came.
 func readDeliver(raw string) route.Inbound {
+	warm()
 	in := route.Inbound{Raw: raw}
 	b, err := unwrap(raw)
 	if err == nil {
@@ -281,6 +292,7 @@ func sender(b []byte) string {
 // fields say all that matters and are read here, by hand: the library refuses
 // the whole for an odd digit in a time that is for display only.
 func readReport(raw string) (route.Report, error) {
+	warm()
 	b, err := unwrap(raw)
 	if err != nil {
 		return route.Report{}, err

@@ -2,6 +2,7 @@ package modem
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,6 +167,20 @@ func TestKeyIsOfSIMAndPDU(t *testing.T) {
 	if strings.Contains(key("89310", a), "1316325476") {
 		t.Error("the key holds a number")
 	}
+}
+
+// Two modems decode at once (with -race: the library's lazy alphabet).
+func TestDecodingAtOnce(t *testing.T) {
+	raw := sample(t, "DELIVER", "alphanumeric")
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			if in := readDeliver(raw); in.From != "Bakkerij" {
+				t.Errorf("%+v", in)
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // FuzzDecode: whatever a modem shows us is read, or kept as it came.

@@ -6,8 +6,10 @@
 //
 //   - of every message it is known whether the network may have it: Unknown is
 //     said exactly when the Ctrl-Z has left and no answer came;
-//   - an answer that comes after our patience is reported for the message it
-//     belongs to, never credited to the next one (see package at);
+//   - an answer that comes after our patience is never credited to the next
+//     message (see package at). It is told to the sink as a Report with the
+//     message's own ID: State sent with the Ref that delivery reports will
+//     name, or, if the network refused after all, undelivered or given back;
 //   - nothing is deleted from a SIM, or acknowledged to the network, before
 //     the sink has committed it; what cannot be read is kept as it came;
 //   - a PIN is tried once for each SIM and value, across restarts, and never

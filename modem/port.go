@@ -81,6 +81,12 @@ func openPort(cfg Config) (at.Port, error) {
 		unlock()
 		return nil, refused(path, err)
 	}
+	for _, raise := range []func(bool) error{p.tty.SetDTR, p.tty.SetRTS} {
+		if err := raise(true); err != nil && !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EINVAL) {
+			p.Close()
+			return nil, refused(path, err)
+		} // a line without modem wires (a pseudo-terminal, some USB functions) has nothing to raise
+	}
 	return p, nil
 }
 

@@ -44,6 +44,8 @@ type Source interface {
 // Hub is a set of connections. Create it with NewHub and run it.
 type Hub struct {
 	subscribe func() (<-chan struct{}, func())
+	pace      time.Duration
+	writeWait time.Duration
 
 	mu    sync.Mutex
 	news  chan struct{} // closed at the next wake
@@ -55,7 +57,10 @@ type Hub struct {
 
 // NewHub makes a hub that wakes when the channel of subscribe gives a token.
 func NewHub(subscribe func() (<-chan struct{}, func())) *Hub {
-	return &Hub{subscribe: subscribe, news: make(chan struct{}), ended: make(chan struct{}), conns: map[*conn]bool{}}
+	return &Hub{
+		subscribe: subscribe, pace: pace, writeWait: writeWait,
+		news: make(chan struct{}), ended: make(chan struct{}), conns: map[*conn]bool{},
+	}
 }
 
 // Run wakes connections until ctx ends, then says goodbye to them and waits
@@ -70,7 +75,7 @@ func (h *Hub) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		select {
-		case <-time.After(pace):
+		case <-time.After(h.pace):
 		case <-ctx.Done():
 		}
 	}
@@ -123,7 +128,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, src Source, origin f
 	if origin == nil {
 		origin = func(*http.Request) bool { return true }
 	}
-	up := websocket.Upgrader{CheckOrigin: origin, ReadBufferSize: 512, WriteBufferSize: 4096, HandshakeTimeout: writeWait}
+	up := websocket.Upgrader{CheckOrigin: origin, ReadBufferSize: 512, WriteBufferSize: 4096, HandshakeTimeout: h.writeWait}
 	ws, err := up.Upgrade(w, r, nil)
 	if err != nil {
 		return err // Upgrade has answered
@@ -212,7 +217,7 @@ func (c *conn) talk(gone <-chan struct{}) error {
 					return err
 				}
 			case <-ping.C:
-				if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
+				if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.hub.writeWait)); err != nil {
 					return fmt.Errorf("live: ping: %w", err)
 				}
 			case <-gone:
@@ -225,11 +230,11 @@ func (c *conn) talk(gone <-chan struct{}) error {
 }
 
 func (c *conn) write(body []byte) error {
-	if err := c.ws.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+	if err := c.ws.SetWriteDeadline(time.Now().Add(c.hub.writeWait)); err != nil {
 		return fmt.Errorf("live: %w", err)
 	}
 	if err := c.ws.WriteMessage(websocket.TextMessage, body); err != nil {
-		return fmt.Errorf("live: the other end left, or took nothing for %s: %w", writeWait, err)
+		return fmt.Errorf("live: the other end left, or took nothing for %s: %w", c.hub.writeWait, err)
 	}
 	return nil
 }
@@ -237,7 +242,7 @@ func (c *conn) write(body []byte) error {
 // bye tells the other end why, if it still listens.
 func (c *conn) bye(code int, why error) error {
 	frame := websocket.FormatCloseMessage(code, why.Error())
-	if err := c.ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(writeWait)); err != nil {
+	if err := c.ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(c.hub.writeWait)); err != nil {
 		return fmt.Errorf("live: close: %w", err)
 	}
 	if errors.Is(why, errOver) {

@@ -158,7 +158,7 @@ func (c *Client) submit(ctx context.Context, ticket uint64, p *outPart) (ref str
 					ref = c.ids.submitted(cstring(f.body), p.to)
 				}
 			},
-			late: func(f frame) { c.desk.putLate(lateAnswer{*p, f}) },
+			late: func(f frame) { c.desk.putLate(&lateAnswer{*p, f}) },
 		}
 		a := s.ask(ctx, q, c.cfg.SendTimeout)
 		switch {

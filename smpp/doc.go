@@ -20,7 +20,7 @@
 //	 ▲                                                │
 //	 └────────── answer, by sequence number ◄─────────┤
 //	                                                reader ◄─────────────── SMSC
-//	Sink ◄── desk (one ordered, bounded worker) ◄─────┘
+//	Sink ◄── desk (bounded; in order for each phone) ◄┘
 //	          └── deliver_sm_resp, after the commit ──► writer
 //
 //	Run ── one link per bind: dial → TLS → bind → serve → unbind, or wait and again

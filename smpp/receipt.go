@@ -68,7 +68,7 @@ func (r *receipt) code() string {
 func readReceipt(m *carried) (r receipt, ok bool) {
 	r, _ = parseReceipt(receiptText(m))
 	if id, has := m.tlv[pdutlv.TagReceiptedMessageID]; has {
-		if s := cstring(id.Bytes()); s != "" {
+		if s := strings.TrimSpace(cstring(id.Bytes())); s != "" {
 			r.id = s
 		}
 	}
@@ -130,7 +130,7 @@ func parseReceipt(s string) (r receipt, ok bool) {
 		if strings.Contains(v, ":") { // an empty field: this is the next one
 			return ""
 		}
-		return v
+		return strings.TrimSpace(v)
 	}
 	r = receipt{
 		id: value("id:"), stat: strings.ToUpper(value("stat:")), err: value("err:"),

@@ -37,8 +37,8 @@ func (c *Client) Run(ctx context.Context, sink route.Sink) error {
 	// The desk outlives the links: what a receipt says while we take leave
 	// is stored and answered as ever.
 	deskCtx, stopDesk := context.WithCancel(context.WithoutCancel(ctx))
-	var clerk sync.WaitGroup
-	clerk.Go(func() { c.desk.work(deskCtx, sink) })
+	var work sync.WaitGroup
+	work.Go(func() { c.desk.work(deskCtx, sink) })
 
 	var running sync.WaitGroup
 	for _, l := range links {
@@ -46,7 +46,7 @@ func (c *Client) Run(ctx context.Context, sink route.Sink) error {
 	}
 	running.Wait()
 	stopDesk()
-	clerk.Wait()
+	work.Wait()
 	return ctx.Err()
 }
 

@@ -203,7 +203,7 @@ func (s *session) serveRequest(f frame) error {
 	case pdu.EnquireLinkID:
 		return s.reply(pdu.NewEnquireLinkResp(), f.Seq, 0, nil)
 	case pdu.DeliverSMID, pdu.DataSMID:
-		if s.owe() && s.desk.put(task{session: s, frame: f}) {
+		if s.owe() && s.desk.put(s, f) {
 			return nil
 		}
 		// The desk is full, or closing. The SMSC keeps the message and comes

@@ -251,9 +251,8 @@ func TestRoomAsksOncePerSecond(t *testing.T) {
 // file: what bbolt then shows to readers may never be on the disk.
 func TestUnknownFateSealsTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	db, tab := openThings(t, Options{Path: path})
+	db, tab := openThings(t, Options{Path: path, MaxBatch: 1}) // each waits for a commit of its own
 	tab.put(t, db, thing{ID: 1, Text: "sure"})
-	db.opt.MaxBatch = 1 // the next waits for a commit of its own
 	h := newHerd(t, db)
 	unsure := h.add(t.Context(), func(tx *Tx) error {
 		must(t, tab.Put(tx, &thing{ID: 2, Text: "unsure"}))

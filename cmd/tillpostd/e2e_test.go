@@ -83,16 +83,8 @@ func TestMessageFromTillToPhone(t *testing.T) {
 
 func TestMessageOverSMPP(t *testing.T) {
 	bin := build(t, "")
-	sim := exec.Command(filepath.Join(bin, "smscsim"), "-listen", "127.0.0.1:0", "-system-id", "shop", "-password", "pw", "-receipt-after", "10ms")
-	out, err := sim.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sim.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, sim, os.Interrupt) })
-	addr := regexp.MustCompile(`127\.0\.0\.1:[0-9]+`).FindString(firstLine(t, out))
+	said := launch(t, exec.Command(filepath.Join(bin, "smscsim"), "-listen", "127.0.0.1:0", "-system-id", "shop", "-password", "pw", "-receipt-after", "10ms"), "\n")
+	addr := regexp.MustCompile(`127\.0\.0\.1:[0-9]+`).FindString(said)
 	b := newBox(t, bin, fmt.Sprintf("[[smpp]]\nname = \"operator\"\naddr = %q\nsystem_id = \"shop\"\npassword_file = \"pw\"\nsource = \"SHOP\"\n", addr))
 	if err := os.WriteFile(filepath.Join(b.dir, "pw"), []byte("pw\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -367,20 +359,7 @@ func TestDemoCanBeUsedAsItIsPrinted(t *testing.T) {
 	tmp := t.TempDir()
 	cmd := exec.Command(filepath.Join(bin, "tillpostd"), "-demo")
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said := until(t, out, "Ctrl-C ends it")
-	t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			stop(t, cmd, syscall.SIGKILL)
-		}
-	})
+	said := launch(t, cmd, "Ctrl-C ends it")
 
 	line := regexp.MustCompile(`(?s)curl -s .*?"}'`).FindString(said)
 	if line == "" {

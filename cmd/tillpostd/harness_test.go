@@ -95,24 +95,28 @@ func startRadio(t testing.TB, bin string, flags ...string) *radio {
 func startRadioAt(t testing.TB, bin, port string, flags ...string) *radio {
 	t.Helper()
 	r := &radio{port: port, log: filepath.Join(t.TempDir(), "cell.json")}
-	cmd := exec.Command(filepath.Join(bin, "modemsim"), append([]string{"-link", r.port, "-log", r.log}, flags...)...)
+	launch(t, exec.Command(filepath.Join(bin, "modemsim"), append([]string{"-link", r.port, "-log", r.log}, flags...)...), "\n")
+	return r
+}
+
+// launch starts a program that ends with the test at the latest, and returns
+// what it says up to a word. A simulator's first line says that it is there.
+func launch(t testing.TB, cmd *exec.Cmd, word string) string {
+	t.Helper()
 	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { stop(t, cmd, os.Interrupt) })
-	firstLine(t, stdout)
-	return r
-}
-
-// firstLine is how a simulator says that it is there.
-func firstLine(t testing.TB, out io.Reader) string {
-	t.Helper()
-	return until(t, out, "\n")
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			stop(t, cmd, os.Interrupt)
+		}
+	})
+	return until(t, out, word)
 }
 
 // until reads what a program says up to a word.

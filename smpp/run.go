@@ -123,11 +123,9 @@ func (l *link) failed(err error) time.Duration {
 
 	refusal, refused := errors.AsType[*bindRefused](err)
 	if refused && refusal.fatal() {
-		// The other addresses are the same provider with the same accounts.
-		wait := c.board.refusedLogin(t.Refused, refusal.stop())
 		c.board.down(l.n, route.Hand, "provider_login", err)
-		c.cfg.Log.Error("the SMSC refuses the login", "err", err, "next_try", wait)
-		return wait
+		c.cfg.Log.Error("the SMSC refuses the login", "err", err, "next_try", refusal.wait)
+		return refusal.wait
 	}
 	wait := time.Duration(0)
 	if l.tried >= len(c.cfg.Addrs) {
@@ -162,6 +160,11 @@ func (l *link) connect(ctx context.Context) error {
 	s := newSession(conn, &c.cfg, c.desk)
 	r := bufio.NewReaderSize(conn, 32<<10)
 	peer, err := l.login(ctx, s, r)
+	if refusal, ok := errors.AsType[*bindRefused](err); ok && refusal.fatal() {
+		// Before the next link may try: the other addresses, too, are the same
+		// provider with the same accounts.
+		refusal.wait = c.board.refusedLogin(c.cfg.Timers.Refused, refusal.stop())
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", addr, err)
 	}
@@ -212,7 +215,10 @@ func (l *link) dial(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 // bindRefused is a bind_resp with a status.
-type bindRefused struct{ status pdu.Status }
+type bindRefused struct {
+	status pdu.Status
+	wait   time.Duration // of one that is fatal: before any link tries again
+}
 
 func (e *bindRefused) Error() string {
 	row := lookup(e.status)
@@ -266,7 +272,7 @@ func (l *link) login(ctx context.Context, s *session, r *bufio.Reader) (peer str
 			continue
 		}
 		if f.Status != statusOK || f.ID != l.resp {
-			return "", &bindRefused{f.Status}
+			return "", &bindRefused{status: f.Status}
 		}
 		return cstring(f.body), s.conn.SetDeadline(time.Time{})
 	}

@@ -109,7 +109,7 @@ func FuzzReceipt(f *testing.F) {
 		if r.id == "" || r.stat == "" || bytes.ContainsAny([]byte(r.id+r.stat), " :\n") {
 			t.Fatalf("%q reads as %+v", said, r)
 		}
-		if state, why := r.verdict(); state == "" || why == "" {
+		if v := r.verdict(); v.state == "" || v.why == "" {
 			t.Fatalf("%q has no verdict", said)
 		}
 		receiptTime(r.done)
@@ -119,16 +119,21 @@ func FuzzReceipt(f *testing.F) {
 				t.Fatal(err)
 			}
 			stored := b.submitted(submitted, "+31612345678")
-			ref, learnt := b.ref(r.id, "+31612345678")
+			ref := b.ref(r.id, "+31612345678")
 			if ref == "" {
 				t.Fatalf("%s: the id %q has no ref", setting, r.id)
 			}
 			if normal(stored) != stored {
 				t.Fatalf("%q is not a normal form", stored)
 			}
-			if learnt != "" {
-				b.doubtful(route.Report{Ref: ref})
-				b.settle(context.Background(), learnt)
+			b.doubtful(route.Report{Ref: ref})
+			if err := b.settle(context.Background(), func(r route.Report) error {
+				if r.Ref == "" {
+					t.Fatal("a report without a ref")
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 
@@ -85,6 +86,7 @@ type idBook struct {
 	mu       sync.Mutex
 	contrary int               // proofs in a row against learnt
 	learnt   string            // IDSame, IDHexDec or IDDecHex; empty: not yet
+	saved    string            // learnt, as the memory has it
 	sent     map[string]string // ref → recipient, the last keepSent
 	order    []string          // the keys of sent, oldest first
 	lengths  map[int]int       // how many of them have which length
@@ -108,7 +110,7 @@ func newIDBook(setting string, memory route.Memory, account string, log *slog.Lo
 	if err != nil {
 		return nil, fmt.Errorf("loading how %s marks its receipts: %w", account, err)
 	}
-	b.learnt, b.plain = string(learnt), plain != nil
+	b.learnt, b.saved, b.plain = string(learnt), string(learnt), plain != nil
 	return b, nil
 }
 
@@ -178,9 +180,7 @@ func (b *idBook) unmarked(ctx context.Context, id string) bool {
 }
 
 // ref turns the id of a receipt from a recipient into the ref of the message.
-// learnt is a spelling that this very receipt has proven and that was not
-// known before; empty otherwise.
-func (b *idBook) ref(id, from string) (ref, learnt string) {
+func (b *idBook) ref(id, from string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	spelling := b.setting
@@ -188,29 +188,26 @@ func (b *idBook) ref(id, from string) (ref, learnt string) {
 		spelling = b.learnt
 		if proven := b.prove(id, from); proven != "" {
 			spelling = proven
-			learnt = b.learn(proven)
+			b.learn(proven)
 		}
 	}
 	if ref, ok := convert(spelling, id); ok {
-		return ref, learnt
+		return ref
 	}
-	return normal(id), learnt
+	return normal(id)
 }
 
-// learn takes note of a proof. It returns the spelling if that is news. What
-// was learnt before gives way only to several proofs in a row.
-func (b *idBook) learn(proven string) string {
+// learn takes note of a proof. What was learnt before gives way only to
+// several proofs in a row.
+func (b *idBook) learn(proven string) {
 	if proven == b.learnt {
 		b.contrary = 0
-		return ""
+		return
 	}
-	b.contrary++
 	const several = 3
-	if b.learnt != "" && b.contrary < several {
-		return ""
+	if b.contrary++; b.learnt == "" || b.contrary == several {
+		b.learnt, b.contrary = proven, 0
 	}
-	b.learnt, b.contrary = proven, 0
-	return proven
 }
 
 // prove looks for the one reading of a receipt's id that fits a message sent
@@ -277,25 +274,34 @@ func (b *idBook) doubtful(r route.Report) {
 	b.doubt = append(b.doubt, r)
 }
 
-// settle stores a spelling just learnt and returns the reports that have to
-// be told again under their right ref.
-func (b *idBook) settle(ctx context.Context, spelling string) []route.Report {
+// settle tells the doubtful reports again, under their right refs, once
+// something has been learnt, and stores that. If telling fails it begins anew
+// at the next receipt; what was told before is known by its key.
+func (b *idBook) settle(ctx context.Context, tell func(route.Report) error) error {
 	b.mu.Lock()
-	doubt := b.doubt
-	b.doubt = nil
+	learnt, news := b.learnt, b.learnt != b.saved
+	doubt := slices.Clone(b.doubt)
 	b.mu.Unlock()
-
-	b.log.Info("learnt how the SMSC spells message ids in receipts", "receipt_id", spelling)
-	b.save(ctx, "receipt_id", spelling)
-	var again []route.Report
+	if learnt == "" || !news && len(doubt) == 0 {
+		return nil
+	}
 	for _, r := range doubt {
-		ref, ok := convert(spelling, r.Ref)
+		ref, ok := convert(learnt, r.Ref)
 		if !ok || ref == r.Ref {
 			continue
 		}
-		r.Key = strings.Replace(r.Key, r.Ref, ref, 1)
+		r.Key = strings.Replace(r.Key, "/"+r.Ref+"/", "/"+ref+"/", 1)
 		r.Ref = ref
-		again = append(again, r)
+		if err := tell(r); err != nil {
+			return err
+		}
 	}
-	return again
+	b.mu.Lock()
+	b.doubt, b.saved = nil, learnt // none was added since something is learnt
+	b.mu.Unlock()
+	if news {
+		b.log.Info("learnt how the SMSC spells message ids in receipts", "receipt_id", learnt)
+		b.save(ctx, "receipt_id", learnt)
+	}
+	return nil
 }

@@ -1,9 +1,12 @@
 package smpp
 
 import (
+	"errors"
 	"log/slog"
 	"strconv"
 	"testing"
+
+	"tillpost/queue/route"
 )
 
 func book(t *testing.T, setting string) *idBook {
@@ -25,7 +28,7 @@ func TestIDMatchTable(t *testing.T) {
 		if row[2] == "never_guess" {
 			b.submitted(row[1], someone) // the other reading is a message as well
 		}
-		got, _ := b.ref(row[1], someone)
+		got := b.ref(row[1], someone)
 		if want := row[2] != "never_guess"; (got == stored) != want {
 			t.Errorf("%s and %s (%s): stored as %q, the receipt is for %q", row[0], row[1], row[2], stored, got)
 		}
@@ -48,7 +51,7 @@ func TestSettingDecides(t *testing.T) {
 	} {
 		b := book(t, c.setting)
 		stored := b.submitted(c.submitted, someone)
-		got, _ := b.ref(c.receipt, someone)
+		got := b.ref(c.receipt, someone)
 		if stored != c.ref || got != c.ref {
 			t.Errorf("%s: %s is stored as %q and its receipt %s is for %q, want %q", c.setting, c.submitted, stored, c.receipt, got, c.ref)
 		}
@@ -66,7 +69,7 @@ func TestLearnsFromSmallNumbersWithoutMistake(t *testing.T) {
 	}
 	right := 0
 	for n := 1; n <= 400; n++ {
-		got, _ := b.ref(strconv.Itoa(n), to(n))
+		got := b.ref(strconv.Itoa(n), to(n))
 		if got == refs[n] {
 			right++
 		} else if n > 10 {
@@ -81,18 +84,17 @@ func TestLearnsFromSmallNumbersWithoutMistake(t *testing.T) {
 func TestOneContraryProofDoesNotUnlearn(t *testing.T) {
 	b := book(t, IDAuto)
 	b.submitted("499602D2", someone)
-	if _, learnt := b.ref("1234567890", someone); learnt != IDHexDec {
-		t.Fatalf("learnt %q", learnt)
+	if b.ref("1234567890", someone); b.learnt != IDHexDec {
+		t.Fatalf("learnt %q", b.learnt)
 	}
 	for n := range 3 {
 		id := "ab" + strconv.Itoa(n)
 		stored := b.submitted(id, someone)
-		got, learnt := b.ref(id, someone)
-		if got != stored {
+		if got := b.ref(id, someone); got != stored {
 			t.Errorf("%s: the proof was not used for its own receipt: %s", id, got)
 		}
-		if want := map[bool]string{false: "", true: IDSame}[n == 2]; learnt != want {
-			t.Errorf("after %d contrary proofs learnt is %q, want %q", n+1, learnt, want)
+		if want := map[bool]string{false: IDHexDec, true: IDSame}[n == 2]; b.learnt != want {
+			t.Errorf("after %d contrary proofs learnt is %q, want %q", n+1, b.learnt, want)
 		}
 	}
 }
@@ -114,5 +116,27 @@ func TestForgetsTheOldest(t *testing.T) {
 	}
 	if total != keepSent {
 		t.Errorf("the lengths count %d", total)
+	}
+}
+
+// A report that could not be told again is told at the next chance.
+func TestDoubtOutlivesAFullDisk(t *testing.T) {
+	b := book(t, IDAuto)
+	early := route.Report{Key: "operator/1234567891/delivered/", Ref: b.ref("1234567891", someone)}
+	b.doubtful(early)
+	b.submitted("499602D2", someone)
+	b.ref("1234567890", someone)
+	full := errors.New("the disk is full")
+	if err := b.settle(t.Context(), func(route.Report) error { return full }); !errors.Is(err, full) {
+		t.Fatalf("settle returned %v", err)
+	}
+	var told []route.Report
+	for range 2 {
+		if err := b.settle(t.Context(), func(r route.Report) error { told = append(told, r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(told) != 1 || told[0].Ref != "499602d3" || told[0].Key != "operator/499602d3/delivered/" {
+		t.Errorf("told were %+v", told)
 	}
 }

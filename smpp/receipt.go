@@ -20,35 +20,38 @@ type receipt struct {
 
 // stateWords are the final and the passing states of a message. The text form
 // abbreviates them (SMPP 3.4 Appendix B), the TLV numbers them (§5.2.28; 0
-// and 9 are SMPP 5.0 §4.7.15).
-var stateWords = []struct {
-	number int
-	word   string
-	state  route.ReportState
-	why    string
-}{
-	{0, "SCHEDULED", route.ReportPending, "the provider will send it later"},
-	{1, "ENROUTE", route.ReportPending, "it is on its way"},
-	{2, "DELIVRD", route.ReportDelivered, "delivered to the phone"},
-	{3, "EXPIRED", route.ReportUndelivered, "the phone could not be reached in time"},
-	{4, "DELETED", route.ReportUndelivered, "the provider deleted it"},
-	{5, "UNDELIV", route.ReportUndelivered, "it could not be delivered"},
-	{6, "ACCEPTD", route.ReportPending, "the provider accepted it"},
+// and 9 are SMPP 5.0 §4.7.15). reason is the key of the plain text for a
+// person.
+var stateWords = []stateWord{
+	{0, "SCHEDULED", route.ReportPending, "", "the provider will send it later"},
+	{1, "ENROUTE", route.ReportPending, "", "it is on its way"},
+	{2, "DELIVRD", route.ReportDelivered, "", "delivered to the phone"},
+	{3, "EXPIRED", route.ReportUndelivered, "not_reached", "the phone could not be reached in time"},
+	{4, "DELETED", route.ReportUndelivered, "refused", "the provider deleted it"},
+	{5, "UNDELIV", route.ReportUndelivered, "not_reached", "it could not be delivered"},
+	{6, "ACCEPTD", route.ReportPending, "", "the provider accepted it"},
 	// UNKNOWN is the SMSC's last word and no proof of anything.
-	{7, "UNKNOWN", route.ReportSent, "the provider does not know whether it arrived"},
-	{8, "REJECTD", route.ReportUndelivered, "the network rejected it"},
-	{9, "SKIPPED", route.ReportUndelivered, "the provider skipped it"},
+	{7, "UNKNOWN", route.ReportSent, "", "the provider does not know whether it arrived"},
+	{8, "REJECTD", route.ReportUndelivered, "refused", "the network rejected it"},
+	{9, "SKIPPED", route.ReportUndelivered, "refused", "the provider skipped it"},
+}
+
+type stateWord struct {
+	number      int
+	word        string
+	state       route.ReportState
+	reason, why string
 }
 
 // verdict translates stat. A word we do not know proves nothing and may be
 // followed by another receipt.
-func (r *receipt) verdict() (route.ReportState, string) {
+func (r *receipt) verdict() stateWord {
 	for _, s := range stateWords {
 		if strings.EqualFold(s.word, r.stat) {
-			return s.state, s.why
+			return s
 		}
 	}
-	return route.ReportPending, "the provider says: " + r.stat
+	return stateWord{-1, r.stat, route.ReportPending, "", "the provider says: " + r.stat}
 }
 
 // code is the network's own verdict.
@@ -73,7 +76,7 @@ func readReceipt(m *carried) (r receipt, ok bool) {
 		}
 	}
 	if state, has := m.tlv[pdutlv.TagMessageStateOption]; has && len(state.Bytes()) == 1 {
-		r.stat = stateWord(int(state.Bytes()[0]))
+		r.stat = numberedState(int(state.Bytes()[0]))
 	}
 	// One octet for the network, two for its error. SMPP 3.4 §5.3.2.31
 	if code, has := m.tlv[pdutlv.TagNetworkErrorCode]; has && len(code.Bytes()) == 3 {
@@ -83,7 +86,8 @@ func readReceipt(m *carried) (r receipt, ok bool) {
 	return r, r.id != "" && len(r.id) <= maxID && r.stat != ""
 }
 
-func stateWord(number int) string {
+// numberedState is the word for a message_state.
+func numberedState(number int) string {
 	for _, s := range stateWords {
 		if s.number == number {
 			return s.word

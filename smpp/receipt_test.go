@@ -79,8 +79,9 @@ func TestStates(t *testing.T) {
 	}
 	for stat, state := range want {
 		r := receipt{stat: stat}
-		if got, why := r.verdict(); got != state || why == "" {
-			t.Errorf("%s is %s (%s), want %s", stat, got, why, state)
+		v := r.verdict()
+		if v.state != state || v.why == "" || (v.reason != "") != (state == route.ReportUndelivered) {
+			t.Errorf("%s is %+v, want %s", stat, v, state)
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 	statusBadLength  pdu.Status = 0x02 // ESME_RINVCMDLEN
 	statusBadCommand pdu.Status = 0x03 // ESME_RINVCMDID
 	statusBound      pdu.Status = 0x05 // ESME_RALYBND
+	statusBadNumber  pdu.Status = 0x0B // ESME_RINVDSTADR
 	statusQueueFull  pdu.Status = 0x14 // ESME_RMSGQFUL
 	statusNotNow     pdu.Status = 0x64 // ESME_RX_T_APPN
 )

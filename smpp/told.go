@@ -58,14 +58,15 @@ func (d *desk) isReceipt(ctx context.Context, m *carried) (receipt, bool) {
 // only now.
 func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried, r receipt) error {
 	from := m.source.subscriber()
-	ref, learnt := d.ids.ref(r.id, from)
+	ref := d.ids.ref(r.id, from)
 	rep := route.Report{
 		Route: d.name, Identity: d.identity,
 		Ref: ref, To: from,
 		Code: r.code(), Sent: receiptTime(r.submit), Done: receiptTime(r.done),
 		Raw: hex.EncodeToString(f.raw()),
 	}
-	rep.State, rep.Why = r.verdict()
+	v := r.verdict()
+	rep.State, rep.Reason, rep.Why = v.state, v.reason, v.why
 	if m.esm&esmTypeMask == esmIntermediate {
 		rep.State = route.ReportPending // whatever its text says. SMPP 3.4 §5.2.12
 	}
@@ -78,16 +79,13 @@ func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried,
 	if err := sink.Reported(ctx, rep); err != nil {
 		return fmt.Errorf("storing a receipt: %w", err)
 	}
-	if learnt == "" {
-		d.ids.doubtful(rep)
-		return nil
-	}
-	for _, again := range d.ids.settle(ctx, learnt) {
+	d.ids.doubtful(rep)
+	return d.ids.settle(ctx, func(again route.Report) error {
 		if err := sink.Reported(ctx, again); err != nil {
 			return fmt.Errorf("storing a receipt under the id it was for: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // inbound is a message, or one part of one, that somebody sent us.
@@ -159,6 +157,9 @@ func (d *desk) lateAnswer(ctx context.Context, sink route.Sink, a *lateAnswer) {
 		rep.State, rep.Code, rep.Why = route.ReportGivenBack, verdict.Code, verdict.Text
 		if verdict.Fate == route.Reject {
 			rep.State = route.ReportUndelivered
+		}
+		if a.frame.Status == statusBadNumber {
+			rep.Reason = "bad_number"
 		}
 	}
 	if err := sink.Reported(ctx, rep); err != nil {

@@ -26,9 +26,10 @@ func (db *DB) AddCheck(name string, fn func(*Tx) error) {
 }
 
 // Check reads everything and says what is wrong, or nil: the pages of the
-// file, the names of the tables, every row (checksum, JSON, its key), every index
-// (each entry has its row, each row its entries) and what AddCheck added. Each table is read in a
-// View of its own; commits go on meanwhile, and the file may grow.
+// file, the names of the tables, every row (checksum, JSON, its key), every
+// index (each entry has its row, each row its entries) and what AddCheck
+// added. Each table is read in a View of its own; commits go on meanwhile, and
+// the file may grow.
 func (db *DB) Check() error {
 	var faults []error
 	more := 0

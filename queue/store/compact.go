@@ -66,7 +66,7 @@ func (db *DB) compact() error {
 	// The copy is the store now, locked since it was made. The old file goes.
 	old := db.bolt
 	db.bolt, db.file = b, f
-	b.NoSync = db.opt.NoSync
+	b.NoSync, b.NoGrowSync = db.opt.NoSync, db.opt.NoSync
 	if err := old.Close(); err != nil {
 		return fmt.Errorf("store: compact: %w", err)
 	}

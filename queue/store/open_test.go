@@ -204,7 +204,11 @@ func TestCompactAtOpen(t *testing.T) {
 	must(t, db.Close())
 
 	must(t, os.WriteFile(path+compactSuffix, []byte("left over"), 0o600))
+	opt.NoSync = false
 	db, tab = openThings(t, opt)
+	if db.bolt.NoSync || db.bolt.NoGrowSync {
+		t.Error("the smaller file is not synced")
+	}
 	after := db.Stats()
 	if before.Size < 10<<20 || after.Size > 1<<20 {
 		t.Errorf("the store went from %d to %d bytes", before.Size, after.Size)

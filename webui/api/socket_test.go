@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,32 +115,18 @@ func TestClientTellsRefusalsApart(t *testing.T) {
 }
 
 func TestClientSaysWhenItIsNotABox(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "hello", http.StatusInternalServerError)
+	}))
+	defer srv.Close()
+	c, err := client.New(client.Config{URL: srv.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprint(c, "HTTP/1.1 500 Oops\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
-			c.Close()
-		}
-	}()
-	c, err := client.New(client.Config{URL: "http://" + l.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	defer c.Close()
 	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "Tillpost") {
 		t.Errorf("%v", err)
 	}
-	l.Close()
-	<-done
-	c.Close()
 }
 
 func TestFollowTellsEveryEventInOrder(t *testing.T) {

@@ -125,6 +125,7 @@ type Door struct {
 	log *slog.Logger
 
 	hashing chan struct{} // one at a time
+	memory  uint32        // KiB that a new hash costs
 
 	mu       sync.Mutex
 	password *secret // nil: none set
@@ -147,7 +148,7 @@ func Open(cfg Config) (*Door, error) {
 		cfg.Announce = func(string) {}
 	}
 	d := &Door{
-		cfg: cfg, log: cfg.Log, hashing: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Log, hashing: make(chan struct{}, 1), memory: hashMemory,
 		callers: map[string]*rate.Limiter{}, sessions: map[[sha256.Size]byte]time.Time{},
 	}
 	err := cfg.DB.View(func(tx *store.Tx) (err error) {
@@ -292,7 +293,7 @@ func (d *Door) SetPassword(ctx context.Context, password string) error {
 	if err := strong(password); err != nil {
 		return err
 	}
-	s := &secret{Name: theOne, Salt: make([]byte, 16), Time: hashTime, Memory: hashMemory, Changed: time.Now()}
+	s := &secret{Name: theOne, Salt: make([]byte, 16), Time: hashTime, Memory: d.memory, Changed: time.Now()}
 	rand.Read(s.Salt) // never fails (crypto/rand)
 	var err error
 	if s.Hash, err = d.hash(ctx, password, s); err != nil {

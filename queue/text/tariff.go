@@ -61,10 +61,22 @@ func (a Amount) String() string {
 // MarshalText writes the amount as String does.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText reads what MarshalText wrote.
-func (a *Amount) UnmarshalText(b []byte) (err error) {
-	*a, err = ParseAmount(string(b))
-	return err
+// UnmarshalText reads what MarshalText wrote: sums too, which may be larger
+// than any tariff.
+func (a *Amount) UnmarshalText(b []byte) error {
+	s, minus := strings.CutPrefix(string(b), "-")
+	whole, decimals, _ := strings.Cut(s, ".")
+	if whole == "" || !isDigits(whole) || !isDigits(decimals) || len(decimals) > 6 {
+		return fmt.Errorf("text: %q is not an amount", b)
+	}
+	n, err := strconv.ParseInt(whole+decimals+strings.Repeat("0", 6-len(decimals)), 10, 64)
+	if err != nil {
+		return fmt.Errorf("text: %q is not an amount: %w", b, err)
+	}
+	if *a = Amount(n); minus {
+		*a = -*a
+	}
+	return nil
 }
 
 // Price is an amount in a currency. The zero value is "not known".
@@ -129,7 +141,21 @@ func NewTariffs(list []Tariff) (Tariffs, error) {
 // longest prefix, and of two the one that names the pool. Not known if no
 // tariff fits.
 func (t Tariffs) Price(to Number, pool string, parts int) Price {
-	n := to.String()
+	return t.price(to.String(), pool, parts)
+}
+
+// PriceIn is the price to a number of that country (ISO 3166) of which nothing
+// else is known: by a tariff that holds for all of them. Not known for a
+// country whose plan we do not have.
+func (t Tariffs) PriceIn(country, pool string, parts int) Price {
+	c, ok := countries()[strings.ToUpper(country)]
+	if !ok {
+		return Price{}
+	}
+	return t.price("+"+c.code, pool, parts)
+}
+
+func (t Tariffs) price(n, pool string, parts int) Price {
 	for _, f := range t.list {
 		if strings.HasPrefix(n, f.Prefix) && (f.Pool == "" || f.Pool == pool) {
 			return Price{Amount: f.PerPart * Amount(parts), Currency: f.Currency}

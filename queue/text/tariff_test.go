@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -100,6 +101,45 @@ func TestPriceAsJSON(t *testing.T) {
 	var p Price
 	if err := json.Unmarshal(b, &p); err != nil || p != (Price{135_000, "EUR"}) {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A sum is larger than any tariff, and a record must be read again whatever it
+// holds.
+func TestAmountsSurviveJSON(t *testing.T) {
+	for _, a := range []Amount{0, 1, 45_000, largest, 6 * largest, math.MaxInt64, -1, -135_000} {
+		b, err := json.Marshal(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Amount
+		if err := json.Unmarshal(b, &got); err != nil || got != a {
+			t.Errorf("%d was written %s and reads %d, %v", a, b, got, err)
+		}
+	}
+	for _, s := range []string{"", "-", ".5", "1.2345678", "1,5", "a", "99999999999999999999", "--1", "1.-5"} {
+		var got Amount
+		if err := got.UnmarshalText([]byte(s)); err == nil {
+			t.Errorf("%q was read as %d", s, got)
+		}
+	}
+}
+
+// A text for nobody yet is priced for the shop's own country.
+func TestPriceInACountry(t *testing.T) {
+	tariffs, err := NewTariffs([]Tariff{
+		{Prefix: "+31", PerPart: 45_000, Currency: "EUR"}, {Prefix: "+316", PerPart: 99_000, Currency: "EUR"},
+		{Prefix: "+4", PerPart: 70_000, Currency: "EUR"}, {Prefix: "+31", PerPart: 50_000, Currency: "EUR", Pool: "operator"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ country, pool, want string }{
+		{"NL", "sms", "0.09 EUR"}, {"nl", "operator", "0.10 EUR"}, {"SE", "sms", "0.14 EUR"}, {"FR", "sms", ""}, {"", "sms", ""}, {"XX", "sms", ""},
+	} {
+		if got := tariffs.PriceIn(c.country, c.pool, 2).String(); got != c.want {
+			t.Errorf("%s over %s: %q, want %q", c.country, c.pool, got, c.want)
+		}
 	}
 }
 

@@ -5,9 +5,12 @@ package cross
 import (
 	"debug/buildinfo"
 	"debug/elf"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -79,5 +82,41 @@ func TestEveryBoardGetsStaticBinaries(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A test that wants a program which test-packages does not list would be
+// skipped for ever, or fail in CI on a new machine only.
+func TestEveryProgramThatTestsWantIsListed(t *testing.T) {
+	list, err := os.ReadFile("test-packages")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := make(map[string]bool)
+	for line := range strings.Lines(string(list)) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] != "#" {
+			listed[words[0]], listed[words[1]] = true, true
+		}
+	}
+	wants := regexp.MustCompile(`\bneeds?\(t, "([^"]+)"(?:, "([^"]+)")?\)`)
+	found := 0
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range wants.FindAllStringSubmatch(string(source), -1) {
+			found++
+			if !listed[m[1]] && !listed[m[2]] {
+				t.Errorf("%s wants %s, which test-packages does not list", path, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found == 0 {
+		t.Error("no test wants anything: has need another name now?")
 	}
 }

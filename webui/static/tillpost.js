@@ -24,6 +24,7 @@
   if (!page) return;
 
   const icon = $("link[rel=icon]");
+  new Image().src = icon.dataset.lost; // when it is needed there is nobody to ask for it
   let at = body.dataset.at;      // the box's clock when it was last heard
   let heard = performance.now(); // ours
   let count = 0, lost = false, wait = 1000, socket, held = new Map();

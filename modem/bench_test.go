@@ -37,6 +37,8 @@ type bench struct {
 	mu    sync.Mutex
 	away  time.Time // the port is gone until then
 	opens int
+	keep  bool
+	kept  net.Conn // our end of its line, while it is closed too
 	stop  context.CancelFunc
 	ended chan error
 	serve sync.WaitGroup
@@ -48,6 +50,7 @@ type setUp struct {
 	modem  Config
 	faults string
 	gone   time.Duration // the port appears only then
+	kept   bool          // the modem has its own power: closing the port does not restart it
 }
 
 // plug builds the bench and starts Run. The test's end stops everything.
@@ -59,6 +62,7 @@ func plug(t *testing.T, u setUp) *bench {
 	}
 	b := &bench{t: t, sink: newSink(), log: &notebook{}, trace: &notebook{}, ended: make(chan error, 1)}
 	b.away = time.Now().Add(u.gone)
+	b.keep = u.kept
 	u.peer.Faults = script
 	u.peer.Trace = func(dir rune, data []byte) {
 		if dir == '<' {
@@ -120,6 +124,11 @@ func (b *bench) end() {
 	if err := <-b.ended; err != nil {
 		b.t.Errorf("Run returned %v", err)
 	}
+	b.mu.Lock()
+	if b.kept != nil {
+		b.kept.Close()
+	}
+	b.mu.Unlock()
 	b.serve.Wait()
 	if err := b.cell.Close(); err != nil {
 		b.t.Errorf("the cell: %v", err)
@@ -140,20 +149,35 @@ func (b *bench) open(Config) (at.Port, error) {
 		return nil, &portError{"modem_gone", "port is not there", errors.New("gone")}
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.opens++
-	b.mu.Unlock()
+	if b.kept != nil {
+		b.kept.SetDeadline(time.Time{})
+		return keptPort{b.kept}, nil
+	}
 	ours, theirs := net.Pipe()
 	b.serve.Go(func() {
 		err := b.peer.Serve(context.Background(), theirs)
-		if u, ok := errors.AsType[*sim.Unplugged](err); ok {
-			b.mu.Lock()
-			b.away = time.Now().Add(u.Away)
-			b.mu.Unlock()
-		}
 		theirs.Close()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.kept = nil
+		if u, ok := errors.AsType[*sim.Unplugged](err); ok {
+			b.away = time.Now().Add(u.Away)
+		}
 	})
+	if b.keep {
+		b.kept = ours
+		return keptPort{ours}, nil
+	}
 	return ours, nil
 }
+
+// keptPort is a port whose Close ends what waits on it and nothing else, as
+// that of a modem with its own power.
+type keptPort struct{ net.Conn }
+
+func (p keptPort) Close() error { return p.SetDeadline(time.Unix(1, 0)) }
 
 // until waits for a status that fits, for at most ten minutes.
 func (b *bench) until(what string, fits func(route.Status) bool) route.Status {

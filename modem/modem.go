@@ -76,6 +76,7 @@ type Modem struct {
 	// Of Run.
 	sink route.Sink
 	jobs chan job // to the worker that talks to the sink
+	owed *at.Owed // an answer that the last connection did not live to hear
 
 	mu      sync.Mutex
 	status  route.Status

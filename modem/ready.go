@@ -143,9 +143,12 @@ func (s *session) schedule() time.Duration {
 			next = min(next, d)
 			continue
 		}
-		s.until[p.name] = time.Now().Add(p.every)
+		s.until[p.name] = time.Now().Add(24 * time.Hour) // not again while it waits for the line
 		next = min(next, p.every)
-		s.tasks = append(s.tasks, func(ctx context.Context) error { return p.do(s, ctx) })
+		s.tasks = append(s.tasks, func(ctx context.Context) error {
+			s.until[p.name] = time.Now().Add(p.every)
+			return p.do(s, ctx)
+		})
 	}
 	return next
 }

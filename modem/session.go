@@ -149,7 +149,7 @@ func (m *Modem) connected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log})
+	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log, Owed: m.owed})
 	s := &session{
 		m: m, conn: conn, log: m.log,
 		line:  make(chan struct{}, 1), // held by the states, until ready
@@ -165,6 +165,10 @@ func (m *Modem) connected(ctx context.Context) error {
 	defer m.dismiss(s)
 	for next := state(s.starting); ; {
 		if next, err = next(ctx); err != nil {
+			m.owed = nil // a modem that restarted or was unplugged has forgotten
+			if errors.Is(err, at.ErrSilent) {
+				m.owed = conn.Owed()
+			}
 			return err
 		}
 	}

@@ -29,24 +29,24 @@ var soakFaults = []string{
 	"csq: hang", "any: error cme 100", "cmgl: hang", "header: urc ^RSSI: 9", "cnma: hang",
 }
 
-// Six virtual hours of messages under faults, one after the other. At the end
+// Virtual hours of messages under faults, one after the other. At the end
 // the route's verdicts are laid beside the radio cell's own list: what was
 // called sent is there once, under the reference it was given; what was called
 // not offered, refused or rejected is not there at all; only an unknown may be
 // either. What the network brought was told, each under one key. And the modem carries messages again, without a hand.
 func TestSoak(t *testing.T) {
-	seeds := uint64(4)
+	seeds, hours := uint64(4), 2*time.Hour
 	if s, err := strconv.ParseUint(os.Getenv("TILLPOST_SOAK_SEEDS"), 10, 32); err == nil {
-		seeds = s
+		seeds, hours = s, 6*time.Hour
 	}
 	for seed := range seeds {
-		bubble(t, fmt.Sprint("seed ", seed), func(t *testing.T) { soak(t, seed, 6*time.Hour) })
+		bubble(t, fmt.Sprint("seed ", seed), func(t *testing.T) { soak(t, seed, hours) })
 	}
 }
 
 func soak(t *testing.T, seed uint64, long time.Duration) {
 	r := rand.New(rand.NewPCG(seed, 27005))
-	b := plug(t, setUp{peer: sim.Config{Latency: 2 * time.Second, Vendor: []string{"Generic", "Huawei", "SIMCom", "Quectel"}[seed%4]}, modem: Config{SendTimeout: 10 * time.Second}})
+	b := plug(t, setUp{kept: seed%2 == 1, peer: sim.Config{Latency: 2 * time.Second, Vendor: []string{"Generic", "Huawei", "SIMCom", "Quectel"}[seed%4]}, modem: Config{SendTimeout: 10 * time.Second}})
 	verdicts, brought := map[string]error{}, 0
 	refs := map[string]string{}
 	for n, end := 0, time.Now().Add(long); time.Now().Before(end); n++ {

@@ -190,6 +190,32 @@ func TestLateAnswerIsToldForItsMessage(t *testing.T) {
 	}
 }
 
+// The modem is silent for so long that the line is closed and opened; then it
+// answers after all.
+func TestLateAnswerOutlivesTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := plug(t, setUp{faults: "answer: late 45s", kept: true, modem: Config{SendTimeout: 10 * time.Second}})
+		b.ready()
+		if _, err := b.send("m1", "+31612345678", "late"); fate(err) != route.Unknown {
+			t.Fatalf("%v, want unknown", err)
+		}
+		b.mustSend("m2")
+		if b.opens < 2 {
+			t.Fatalf("the port was opened %d times", b.opens)
+		}
+		if !b.sink.wait(time.Minute, func() bool {
+			for _, r := range b.sink.reports {
+				if r.ID == "m1" && r.Ref == "0" && r.State == route.ReportSent {
+					return true
+				}
+			}
+			return false
+		}) {
+			t.Errorf("the late answer was told as %+v", b.sink.reports)
+		}
+	})
+}
+
 func TestMagicRecipients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := plug(t, setUp{cell: sim.CellConfig{Magic: true}, modem: Config{SendTimeout: 10 * time.Second}})

@@ -62,6 +62,10 @@ type Config struct {
 	Gap       time.Duration // between a final result and the next command (Telit asks for 20 ms)
 	PromptGap time.Duration // between the prompt and the PDU (slow phones)
 
+	// Owed is the answer that an earlier conversation over the same line was
+	// still owed when it ended (Conn.Owed). Nil: none.
+	Owed *Owed
+
 	// URCs lists what the modem may say unasked. Nil: Standard.
 	URCs []URC
 
@@ -123,6 +127,7 @@ type Conn struct {
 	// another command was given up since.
 	owed      *exchange
 	owedUntil time.Time
+	lingered  bool // Resync has waited for it
 	murky     bool
 	stale     time.Time // until then the next final result belongs to it
 
@@ -141,6 +146,10 @@ func New(port Port, cfg Config) *Conn {
 		seen:  map[string]bool{},
 		ready: make(chan struct{}, 1),
 		done:  make(chan struct{}),
+	}
+	if o := cfg.Owed; o != nil {
+		c.owed, c.owedUntil, c.lingered = newExchange("AT+CMGS", 0), o.Until, true
+		c.owed.tag = o.Tag
 	}
 	c.room = sync.NewCond(&c.mu)
 	c.urcs = make(map[string]URC, len(c.cfg.URCs))
@@ -185,6 +194,23 @@ func (c *Conn) end(err error) {
 	close(c.done)
 	c.feed.close()
 	c.room.Broadcast()
+}
+
+// Owed is the answer of a Submit that was given up and may still come. A modem
+// that was silent when the line was closed may give it when it is open again.
+type Owed struct {
+	Tag   any
+	Until time.Time
+}
+
+// Owed returns what is owed now, nil if nothing is.
+func (c *Conn) Owed() *Owed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.owes() {
+		return nil
+	}
+	return &Owed{c.owed.tag, c.owedUntil}
 }
 
 // Echoes counts the commands that came back as echo. A modem that was told

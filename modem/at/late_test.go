@@ -176,3 +176,42 @@ func TestResync_lingers_for_an_owed_answer(t *testing.T) {
 		}
 	})
 }
+
+// The modem is silent until the line is closed, and gives its answer when it is
+// open again.
+func TestLateAnswerComesToTheNextConversation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, p := dial(t, Config{Patience: time.Second, Linger: time.Second})
+		go func() {
+			p.expect("AT+CMGS=23\r")
+			p.raw("\r\n> ")
+			p.expect(pdu + "\x1a")
+		}()
+		first.Submit(t.Context(), "old", length, pdu)
+		if err := first.Resync(t.Context()); !errors.Is(err, ErrSilent) {
+			t.Fatalf("%v, want ErrSilent", err)
+		}
+		owed := first.Owed()
+		if owed == nil || owed.Tag != "old" {
+			t.Fatalf("owed is %+v", owed)
+		}
+		first.Close()
+
+		second, p := dial(t, Config{Owed: owed})
+		start := time.Now()
+		go func() {
+			p.expect("\x1b\rAT\r")
+			p.say("+CMGS: 41", "OK")
+			p.say("OK")
+		}()
+		if err := second.Resync(t.Context()); err != nil || time.Since(start) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if l := take(t, second, 1)[0].Late; l == nil || l.Tag != "old" || l.MR != 41 {
+			t.Errorf("late result %+v, want 41 for the old message", l)
+		}
+		if owed := second.Owed(); owed != nil {
+			t.Errorf("%+v is still owed", owed)
+		}
+	})
+}

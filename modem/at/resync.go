@@ -37,6 +37,9 @@ func (c *Conn) Resync(ctx context.Context) error {
 			return err
 		}
 	}
+	c.mu.Lock()
+	c.lingered = true
+	c.mu.Unlock()
 	if err := c.writeEscape(); err != nil {
 		if c.Err() != nil {
 			return c.closed()
@@ -114,10 +117,12 @@ func (c *Conn) inStep() {
 	c.dirty, c.unsure = false, false
 }
 
+// lingers tells whether to wait for an owed answer: once, for after the first AT
+// there is nothing left that silence could save.
 func (c *Conn) lingers() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.owes()
+	return c.owes() && !c.lingered
 }
 
 func (c *Conn) sleep(ctx context.Context, d time.Duration) error {

@@ -113,7 +113,7 @@ func (c *Conn) abandon(x *exchange) {
 	c.dirty = true
 	switch {
 	case x.sms && x.phase == Gone:
-		c.owed, c.owedUntil, c.murky = x, time.Now().Add(owedFor), false
+		c.owed, c.owedUntil, c.lingered, c.murky = x, time.Now().Add(owedFor), false, false
 	case x.name != "AT":
 		c.murky = true // its answer, too, may be a late +CMS ERROR
 	}

@@ -42,14 +42,30 @@ const (
 )
 
 // Prepare turns a draft into a message that could be accepted: it checks every
-// field, normalises the number and cuts the text. It touches no disk. Its
-// error is an *Invalid.
+// field, normalises the number, cuts the text and plans the price. It touches
+// no disk. Its error is an *Invalid.
 func (q *Queue) Prepare(d Draft) (*Message, error) {
-	now := time.Now()
 	to, err := q.recipient(d.To)
 	if err != nil {
 		return nil, err
 	}
+	m, err := q.drafted(&d, to)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := q.compose(&d)
+	if err != nil {
+		return nil, err
+	}
+	m.carry(plan, d.Text)
+	m.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
+	return m, nil
+}
+
+// drafted is the message of a draft, all but its text. Its error is an
+// *Invalid.
+func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
+	now := time.Now()
 	m := &Message{
 		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
@@ -61,10 +77,11 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 	if d.Priority != nil {
 		m.Priority = *d.Priority
 	}
-	for _, check := range []func(*Message, *Draft, time.Time) error{q.checkChoices, q.checkTimes, q.checkText} {
-		if err := check(m, &d, now); err != nil {
-			return nil, err
-		}
+	if err := q.checkChoices(m, d); err != nil {
+		return nil, err
+	}
+	if err := q.checkTimes(m, d, now); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -92,7 +109,7 @@ func (q *Queue) anyNumber(s string) (string, error) {
 	return n.String(), nil
 }
 
-func (q *Queue) checkChoices(m *Message, d *Draft, _ time.Time) error {
+func (q *Queue) checkChoices(m *Message, d *Draft) error {
 	if m.Class == "" {
 		m.Class = Transactional
 	}
@@ -151,20 +168,30 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 	return nil
 }
 
-func (q *Queue) checkText(m *Message, d *Draft, _ time.Time) error {
+// compose makes the text of a draft ready to be sent. Its error is an
+// *Invalid; beside one that only says that the text has more parts than it may,
+// the plan is returned too.
+func (q *Queue) compose(d *Draft) (*text.Plan, error) {
 	if len(d.Text) > 4*maxText {
-		return &Invalid{"text", "text_too_long", fmt.Sprintf("the text has more than %d characters. Shorten it", maxText)}
+		return nil, &Invalid{"text", "text_too_long", fmt.Sprintf("the text has more than %d characters. Shorten it", maxText)}
 	}
 	limit := q.cfg.MaxParts
 	if d.MaxParts > 0 {
 		limit = min(limit, d.MaxParts)
 	}
-	plan, err := text.Compose(d.Text, q.composing(d.Encoding, limit))
+	plan, err := text.Compose(d.Text, text.Options{
+		Encoding: text.Encoding(d.Encoding), MaxParts: limit, Lang: d.Lang,
+		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking,
+	})
 	if err != nil {
-		return invalidText(err, "text")
+		return plan, invalidText(err, "text")
 	}
-	m.Alphabet, m.Shift, m.Locking = plan.Alphabet, plan.Shift, plan.Locking
-	m.RefBits = q.cfg.RefBits
+	return plan, nil
+}
+
+// carry gives the message its text: the plan, and what it was made from.
+func (m *Message) carry(plan *text.Plan, given string) {
+	m.Alphabet, m.Shift, m.Locking, m.RefBits = plan.Alphabet, plan.Shift, plan.Locking, plan.RefBits
 	m.Segments = make([]route.Segment, len(plan.Segments))
 	m.Parts = make([]Part, len(plan.Segments))
 	for i, s := range plan.Segments {
@@ -174,29 +201,8 @@ func (q *Queue) checkText(m *Message, d *Draft, _ time.Time) error {
 	for _, c := range plan.Changes {
 		m.Changes = append(m.Changes, Change{From: c.From, To: c.To, Position: c.Pos})
 	}
-	if plan.Text != d.Text {
-		m.Given = d.Text
-	}
-	return nil
-}
-
-// Compose shows what would be sent for a text, by the same path as Prepare.
-// Its error is an *Invalid.
-func (q *Queue) Compose(s, encoding string, maxParts int) (*text.Plan, error) {
-	if maxParts <= 0 {
-		maxParts = q.cfg.MaxParts
-	}
-	plan, err := text.Compose(s, q.composing(encoding, maxParts))
-	if err != nil {
-		return nil, invalidText(err, "text")
-	}
-	return plan, nil
-}
-
-func (q *Queue) composing(encoding string, maxParts int) text.Options {
-	return text.Options{
-		Encoding: text.Encoding(encoding), MaxParts: maxParts,
-		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking,
+	if plan.Text != given {
+		m.Given = given
 	}
 }
 
@@ -238,10 +244,8 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	if n := q.alive(); n >= int64(q.cfg.QueueMax) {
 		return &Full{Max: q.cfg.QueueMax, RetryAfter: time.Minute}
 	}
-	for _, refuse := range []func(*store.Tx, *Message) error{q.refuseOptedOut, q.refuseTooMuch} {
-		if err := refuse(tx, m); err != nil {
-			return err
-		}
+	if err := q.refuseForNumber(tx, m); err != nil {
+		return err
 	}
 	n, err := messages.NextSequence(tx)
 	if err != nil {
@@ -268,6 +272,15 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	}
 	q.moved(tx, slotNone, m)
 	return nil
+}
+
+// refuseForNumber asks what is known about the recipient. Its refusals are
+// *Invalid.
+func (q *Queue) refuseForNumber(tx *store.Tx, m *Message) error {
+	if err := q.refuseOptedOut(tx, m); err != nil {
+		return err
+	}
+	return q.refuseTooMuch(tx, m)
 }
 
 // stamp is how a time is kept among the arguments of a Reason.

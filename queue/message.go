@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillpost/queue/route"
+	"tillpost/queue/text"
 )
 
 // ID names a message. The upper 40 bits count up, so that ids sort by age
@@ -81,6 +82,10 @@ type Message struct {
 	RefBits  int             `json:"ref_bits,omitempty"`
 	Segments []route.Segment `json:"segments"`
 	Changes  []Change        `json:"changes,omitempty"`
+
+	// Price is what its parts cost by the tariff of the day it was accepted,
+	// over the pool it then had. A second attempt may cost more.
+	Price text.Price `json:"price,omitzero"`
 
 	Class     Class  `json:"class"`
 	Priority  int    `json:"priority"` // 0 to 3, 3 = urgent

@@ -34,8 +34,9 @@ type Config struct {
 	Limits    Limits
 	Retention Retention
 	Routing   []Rule // first match wins; none: DefaultPool
-	RefBits   int    // of concatenation references: 8 (default) or 16
-	Shift     int    // national tables the shop allows, 0 none
+	Tariffs   text.Tariffs
+	RefBits   int // of concatenation references: 8 (default) or 16
+	Shift     int // national tables the shop allows, 0 none
 	Locking   int
 
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes

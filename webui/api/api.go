@@ -16,7 +16,7 @@
 // and a test compares them. One request runs through adapt (call.go):
 // authenticate, decode, validate, call, answer.
 //
-// It imports queue, queue/route, queue/store and its neighbours in webui.
+// It imports queue and what is below it, and its neighbours in webui.
 package api
 
 import (
@@ -66,6 +66,8 @@ type API struct {
 	hub     *live.Hub
 	mux     *http.ServeMux
 	started time.Time
+
+	selecting chan struct{} // holds one token while a template is rendered for many
 }
 
 // Schema is what store.Open must know to hold keys and kept answers.
@@ -92,7 +94,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		cfg: cfg, queue: cfg.Queue, db: cfg.DB, log: cfg.Log,
 		keys: keys, memory: newAnswers(cfg.DB), hub: live.NewHub(cfg.Queue.Subscribe),
-		mux: http.NewServeMux(), started: time.Now(),
+		mux: http.NewServeMux(), started: time.Now(), selecting: make(chan struct{}, 1),
 	}
 	for _, e := range endpoints {
 		a.mux.HandleFunc(e.method+" "+e.pattern(), a.adapt(e))

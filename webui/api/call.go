@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,8 @@ import (
 	"tillpost/queue"
 )
 
-// maxBody of a request. A text for 255 parts has 40 KB.
+// maxBody of a request, unless its endpoint allows more. A text for 255 parts
+// has 40 KB.
 const maxBody = 1 << 20
 
 // call is one request on its way through a handler.
@@ -112,7 +114,7 @@ func (a *API) language(r *http.Request) string {
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read returns the body, at most maxBody of it.
+// read returns the body, at most as much as the endpoint allows.
 func (c *call) read() ([]byte, error) {
 	if c.body != nil {
 		return c.body, nil
@@ -120,9 +122,11 @@ func (c *call) read() ([]byte, error) {
 	buf := bodies.Get().(*bytes.Buffer)
 	defer bodies.Put(buf)
 	buf.Reset()
-	if _, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err != nil {
+	most := cmp.Or(c.end.body, maxBody)
+	if _, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, most)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, refusal(http.StatusRequestEntityTooLarge, "body_too_large", "", "the request is larger than 1 MB. Send fewer or shorter messages in one call")
+			return nil, refusal(http.StatusRequestEntityTooLarge, "body_too_large", "",
+				fmt.Sprintf("the request is larger than %d MB. Send fewer or shorter messages in one call", most>>20))
 		}
 		return nil, refusal(http.StatusBadRequest, "body_unreadable", "", "the request broke off before its end. Send it again")
 	}

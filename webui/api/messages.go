@@ -145,7 +145,7 @@ func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time,
 	out := wire.Message{
 		ID: m.ID.String(), State: m.State, Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
 		To: m.To, From: m.From, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
-		Parts: make([]wire.Part, len(m.Parts)), Changes: m.Changes,
+		Parts: make([]wire.Part, len(m.Parts)), Changes: m.Changes, Price: price(m.Price),
 		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Ref: m.Ref, Route: m.Route,
 		Created: m.Created, Updated: m.Updated, Events: story,
 	}
@@ -299,39 +299,4 @@ func (a *API) settleMessage(c *call) (*reply, error) {
 		return nil, err
 	}
 	return a.now(c, m)
-}
-
-func (a *API) preview(c *call) (*reply, error) {
-	var in wire.Compose
-	if err := c.decode(&in); err != nil {
-		return nil, err
-	}
-	plan, err := a.queue.Compose(in.Text, in.Encoding, in.MaxParts)
-	if err != nil {
-		return nil, err
-	}
-	out := wire.Preview{
-		Text: plan.Text, Encoding: plan.Alphabet, Units: plan.Units, Room: plan.Room, Left: plan.Left,
-		Parts: make([]wire.Segment, len(plan.Segments)), Changes: []wire.Change{}, Culprits: []wire.Culprit{},
-	}
-	for i, s := range plan.Segments {
-		out.Parts[i] = wire.Segment{Text: s.Text, Units: s.Units}
-	}
-	for _, ch := range plan.Changes {
-		out.Changes = append(out.Changes, wire.Change{From: ch.From, To: ch.To, Position: ch.Pos})
-	}
-	for _, cu := range plan.Culprits {
-		out.Culprits = append(out.Culprits, wire.Culprit{Char: cu.Char, Positions: cu.At, Use: cu.Use, Saves: cu.Saves})
-	}
-	if plan.Instead != nil {
-		out.Instead = &wire.Instead{Text: plan.Instead.Text, Parts: plan.Instead.Parts}
-	}
-	if in.To != "" {
-		m, err := a.queue.Prepare(queue.Draft{To: in.To, Text: in.Text, Encoding: in.Encoding, MaxParts: in.MaxParts})
-		if err != nil {
-			return nil, err
-		}
-		out.To = m.To
-	}
-	return answer(http.StatusOK, out)
 }

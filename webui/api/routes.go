@@ -10,7 +10,7 @@ var endpoints = []endpoint{
 	{method: "DELETE", path: "/messages/{id}", scopes: may(Send), handle: (*API).cancelMessage},
 	{method: "POST", path: "/messages/{id}/resend", scopes: may(Send), handle: (*API).resendMessage},
 	{method: "POST", path: "/messages/{id}/settle", scopes: may(Send), handle: (*API).settleMessage},
-	{method: "POST", path: "/preview", scopes: may(Send), handle: (*API).preview},
+	{method: "POST", path: "/preview", scopes: may(Send), handle: (*API).preview, body: maxSelection},
 
 	{method: "GET", path: "/inbox", scopes: may(Read), handle: (*API).listInbox},
 	{method: "GET", path: "/events", scopes: may(Read), handle: (*API).listEvents},
@@ -42,6 +42,7 @@ type endpoint struct {
 	root   bool
 	scopes []Scope
 	handle func(*API, *call) (*reply, error)
+	body   int64 // most bytes of a request; 0: maxBody
 
 	// owns: it keeps its own answers for Idempotency-Key, in the transaction
 	// that does the work. secret: neither what it is told nor what it answers

@@ -6,10 +6,13 @@
 package wire
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/route"
 )
 
@@ -44,13 +47,13 @@ type Send struct {
 // Later holds the fields of Send that need contacts, templates, e-mail or
 // webhooks.
 type Later struct {
-	Template string            `json:"template,omitempty"`
-	Vars     map[string]string `json:"vars,omitempty"`
-	Callback string            `json:"callback,omitempty"`
-	Contact  string            `json:"contact,omitempty"`
-	Event    string            `json:"event,omitempty"`
-	Subject  string            `json:"subject,omitempty"`
-	HTML     string            `json:"html,omitempty"`
+	Template string `json:"template,omitempty"`
+	Vars     Vars   `json:"vars,omitempty"`
+	Callback string `json:"callback,omitempty"`
+	Contact  string `json:"contact,omitempty"`
+	Event    string `json:"event,omitempty"`
+	Subject  string `json:"subject,omitempty"`
+	HTML     string `json:"html,omitempty"`
 }
 
 // Message is one message as anybody may see it who may see it at all.
@@ -108,12 +111,58 @@ type Page[T any] struct {
 	Next  string `json:"next"` // hand it back as "after"; empty: that was all
 }
 
-// Compose is POST /preview.
+// Compose is POST /preview: Text, or Template with Recipients.
 type Compose struct {
-	Text     string `json:"text"`
-	To       string `json:"to,omitempty"` // checked if present
+	Text       string      `json:"text,omitempty"`
+	To         string      `json:"to,omitempty"`       // checked if present, and what the price is for
+	Template   string      `json:"template,omitempty"` // a text with placeholders
+	Recipients []Recipient `json:"recipients,omitempty"`
+
+	Missing  string `json:"missing,omitempty"`  // refuse | default | leave_out: a recipient without a value
+	Defaults Vars   `json:"defaults,omitempty"` // for missing = default
+	First    *int   `json:"first,omitempty"`    // recipients to show the whole text of; 10 if absent
+
 	Encoding string `json:"encoding,omitempty"`
 	MaxParts int    `json:"max_parts,omitempty"`
+	Class    string `json:"class,omitempty"`
+	Pool     string `json:"pool,omitempty"`
+	Lang     string `json:"lang,omitempty"` // of the text, and of recipients who name none
+}
+
+// Recipient is one row for a template.
+type Recipient struct {
+	To   string `json:"to"`
+	Lang string `json:"lang,omitempty"`
+	Vars Vars   `json:"vars,omitempty"`
+}
+
+// Vars are values by name. In JSON a number reads as it is written, and null
+// as no value.
+type Vars map[string]string
+
+// UnmarshalJSON reads values.
+func (v *Vars) UnmarshalJSON(raw []byte) error {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &given); err != nil {
+		return errors.New("vars must be an object in braces, with a text for each name")
+	}
+	*v = make(Vars, len(given))
+	for name, value := range given {
+		switch c := value[0]; {
+		case c == '"':
+			var s string
+			if err := json.Unmarshal(value, &s); err != nil {
+				return fmt.Errorf("the value of %q: %w", name, err)
+			}
+			(*v)[name] = s
+		case c == '-' || c >= '0' && c <= '9':
+			(*v)[name] = string(value)
+		case c == 'n': // null
+		default:
+			return fmt.Errorf("the value of %q must be a text in quotes or a number, as the customer is to read it", name)
+		}
+	}
+	return nil
 }
 
 // Preview says what would be sent for a text, and what it costs.
@@ -129,7 +178,53 @@ type Preview struct {
 	Culprits []Culprit `json:"culprits"` // characters that keep the text out of the short alphabet
 	Instead  *Instead  `json:"instead"`  // what the text would cost without them; null: nothing to save
 	Price    *Price    `json:"price"`    // null while no tariff is known
+	Country  string    `json:"country"`  // of the number, or without one of the shop: what the price is for
+	Refused  *Refusal  `json:"refused"`  // why it would not be accepted as it is; null: it would
 }
+
+// Refusal is why something would not be accepted.
+type Refusal struct {
+	Rows   []int  `json:"rows,omitempty"` // recipients that it is about, from 1
+	Field  string `json:"field"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Selection says what a template comes to over its recipients.
+type Selection struct {
+	Recipients int `json:"recipients"` // rows given
+	Messages   int `json:"messages"`   // that would be sent
+	Refused    int `json:"refused"`    // rows that get none
+
+	Parts    int       `json:"parts"`    // of all messages
+	ByParts  []ByParts `json:"by_parts"` // few first
+	UCS2     int       `json:"ucs2"`     // messages outside the short alphabet
+	Total    []Price   `json:"total"`    // by currency; empty while no tariff is known
+	Unpriced int       `json:"unpriced"` // messages whose price is not known
+
+	Shortest *Rendering  `json:"shortest"` // null: nothing would be sent
+	Longest  *Rendering  `json:"longest"`
+	First    []Rendering `json:"first"` // of those that would be sent
+
+	Fields   []string      `json:"fields"`   // names that the template uses
+	Unknown  []Placeholder `json:"unknown"`  // that no recipient has a value for: nothing is sent
+	Refusals []Refusal     `json:"refusals"` // every refused row, by reason
+}
+
+// ByParts counts the messages that need so many parts.
+type ByParts struct {
+	Parts    int `json:"parts"`
+	Messages int `json:"messages"`
+}
+
+// Rendering is a template as one recipient would read it.
+type Rendering struct {
+	Row int `json:"row"` // from 1
+	Preview
+}
+
+// Placeholder is one place of a template that a value fills.
+type Placeholder = outreach.Placeholder
 
 // Segment is one part of a previewed text.
 type Segment struct {

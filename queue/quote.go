@@ -1,0 +1,60 @@
+package queue
+
+import (
+	"cmp"
+	"errors"
+
+	"tillpost/queue/store"
+	"tillpost/queue/text"
+)
+
+// Quote says what would become of a draft.
+type Quote struct {
+	To      text.Number // zero where the draft names nobody
+	Country string      // of the number; without one the shop's. What the price is for
+	Pool    string      // it would wait in
+	Plan    *text.Plan
+	Price   text.Price // not known without a tariff that fits
+
+	// Refused: it would not be accepted as it is, but there is something to
+	// show. The text has too many parts, or the number is not to be sent to.
+	Refused *Invalid
+}
+
+// Quote answers what Add would do with a draft, by the same path, and accepts
+// nothing. A draft without To is priced for the shop's own country. Its error
+// is an *Invalid about a draft of which there is nothing to show, or the
+// store's.
+func (q *Queue) Quote(d Draft) (*Quote, error) {
+	var to text.Number
+	if d.To != "" {
+		var err error
+		if to, err = q.recipient(d.To); err != nil {
+			return nil, err
+		}
+	}
+	m, err := q.drafted(&d, to)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := q.compose(&d)
+	if plan == nil {
+		return nil, err
+	}
+	quote := &Quote{To: to, Country: cmp.Or(to.Country(), q.cfg.Country), Pool: m.Pool, Plan: plan}
+	quote.Refused, _ = errors.AsType[*Invalid](err)
+	if to.IsZero() {
+		quote.Price = q.cfg.Tariffs.PriceIn(q.cfg.Country, m.Pool, plan.Parts())
+		return quote, nil
+	}
+	quote.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
+	if quote.Refused != nil {
+		return quote, nil
+	}
+	m.carry(plan, d.Text)
+	err = q.db.View(func(tx *store.Tx) error { return q.refuseForNumber(tx, m) })
+	if refused, ok := errors.AsType[*Invalid](err); ok {
+		quote.Refused, err = refused, nil
+	}
+	return quote, err
+}

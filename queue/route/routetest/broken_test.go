@@ -430,7 +430,7 @@ var defects = []defect{
 		},
 	},
 	{
-		name: "two at a time, the last first", sentence: "the sink is told in order, one thing at a time",
+		name: "two at a time, the last first", sentence: "what one phone says is told in order, one thing at a time",
 		sink: func(s route.Sink) route.Sink {
 			var kept *route.Inbound
 			return &bentSink{Sink: s, received: func(ctx context.Context, in route.Inbound) error {

@@ -98,7 +98,7 @@ var sinkSentences = []sentence{
 			t.Error("it was acknowledged before it was taken")
 		}
 	}},
-	{name: "the sink is told in order, one thing at a time", needs: inbound, test: func(t *testing.T, b *bench) {
+	{name: "what one phone says is told in order, one thing at a time", needs: inbound, test: func(t *testing.T, b *bench) {
 		const n = 10
 		for i := range n {
 			b.Deliver(fmt.Sprint("message ", i))

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"tillpost/queue/text"
 )
 
 // Config is the boot file: the schema of contract.md, complete. Names in the
@@ -31,6 +33,7 @@ type Config struct {
 	Compat     Compat       `toml:"compat"`
 
 	location *time.Location // of Timezone
+	tariffs  text.Tariffs   // of Tariffs
 }
 
 // TLS is [tls].

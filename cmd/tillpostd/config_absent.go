@@ -35,7 +35,4 @@ func (c *Config) refuseAbsent(ps *problems) {
 			ps.fault(w.path, "%s", w.why+remedy)
 		}
 	}
-	if len(c.Tariffs) > 0 {
-		ps.warn("tariff", "this build does not compute prices; previews show parts only")
-	}
 }

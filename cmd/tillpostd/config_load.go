@@ -132,7 +132,6 @@ var (
 	imeiForm     = regexp.MustCompile(`^[0-9]{15}$`)  // TS 23.003 §6.2.1
 	usbForm      = regexp.MustCompile(`^[0-9]+-[0-9]+(\.[0-9]+)*$`)
 	prefixForm   = regexp.MustCompile(`^\+[0-9]{1,14}$`)
-	moneyForm    = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,6})?$`)
 	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 	sizeForm     = regexp.MustCompile(`^([0-9]{1,6}) ?(KB|MB|GB)$`)
 )
@@ -291,15 +290,38 @@ func (c *Config) validateRules(ps *problems) {
 			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", r.Pool, strings.Join(sortedKeys(pools), ", "))
 		}
 	}
+	c.validateTariffs(ps, pools)
+}
+
+// validateTariffs checks what parts cost, and makes the tariffs of it.
+func (c *Config) validateTariffs(ps *problems, pools map[string]bool) {
+	before := len(ps.list)
+	list := make([]text.Tariff, len(c.Tariffs))
 	for i, t := range c.Tariffs {
 		at := fmt.Sprintf("tariff[%d]", i)
 		ps.matches(at+".prefix", t.Prefix, prefixForm, "write it with plus and country code, such as +31")
-		if !moneyForm.MatchString(t.PerPart) {
-			ps.fault(at+".per_part", `%q is not an amount; write it in quotes with a point, such as "0.045"`, t.PerPart)
-		}
 		if !currencyForm.MatchString(t.Currency) {
 			ps.fault(at+".currency", `%q is not a currency; write three capitals, such as "EUR"`, t.Currency)
 		}
+		if t.Pool != "" && !pools[t.Pool] {
+			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", t.Pool, strings.Join(sortedKeys(pools), ", "))
+		}
+		perPart, err := text.ParseAmount(t.PerPart)
+		if err != nil {
+			ps.fault(at+".per_part", `%q is not an amount; write it in quotes with a point, such as "0.045", at most 1000`, t.PerPart)
+		}
+		list[i] = text.Tariff{Prefix: t.Prefix, PerPart: perPart, Currency: t.Currency, Pool: t.Pool}
+	}
+	if len(ps.list) > before {
+		return
+	}
+	var err error
+	if c.tariffs, err = text.NewTariffs(list); err != nil {
+		field, detail := "tariff", err.Error()
+		if e, ok := errors.AsType[*text.Error](err); ok {
+			field, detail = e.Field, e.Detail
+		}
+		ps.fault(field, "%s", detail)
 	}
 }
 

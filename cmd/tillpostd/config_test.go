@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tillpost/queue/text"
 )
 
 // said returns the problems of a boot file as a person reads them, without
@@ -43,6 +45,11 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 	}
 	if s := cfg.SMPP[0]; s.Password != "12345678" || s.Window != 10 || s.Validity != 24*time.Hour || s.TLS {
 		t.Errorf("smpp read as %+v", s)
+	}
+
+	to, err := text.ParseNumber("0612345678", "NL")
+	if got := cfg.tariffs.Price(to, "sms", 2).String(); err != nil || got != "0.09 EUR" {
+		t.Errorf("two parts to %v cost %q, %v", to, got, err)
 	}
 
 	// Both ways: a field of the schema that the contract does not show would
@@ -122,6 +129,11 @@ func TestConfigProblems(t *testing.T) {
 			[]string{`FILE:2: tls.listen: this build serves plain HTTP only`, `FILE:4: drop.dir: this build`, `FILE:6: compat.kannel: this build`}},
 		{"routing to a pool that is none", "[[routing]]\nprefix = \"+46\"\npool = \"x\"\n",
 			[]string{`FILE:3: routing.pool: "x" is no pool`}},
+		{"a tariff with everything wrong", "[[tariff]]\nprefix = \"31\"\nper_part = \"4 ct\"\ncurrency = \"euro\"\npool = \"x\"\n",
+			[]string{`FILE:2: tariff.prefix: is not valid: write it with plus`, `FILE:3: tariff.per_part: "4 ct" is not an amount`,
+				`FILE:4: tariff.currency: "euro" is not a currency`, `FILE:5: tariff.pool: "x" is no pool`}},
+		{"two tariffs for the same numbers", "[[tariff]]\nprefix = \"+31\"\nper_part = \"0.045\"\ncurrency = \"EUR\"\n[[tariff]]\nprefix = \"+31\"\nper_part = \"0.05\"\ncurrency = \"EUR\"\n",
+			[]string{`FILE:6: tariff.prefix: there are two tariffs`}},
 		{"a country whose numbers nobody here can read", "country = \"JP\"\n",
 			[]string{`FILE:1: country: national numbers of JP cannot be read; choose one of`}},
 	}

@@ -87,6 +87,7 @@ func runDemo(ctx context.Context, log *slog.Logger, out io.Writer) (err error) {
 	s.defaults()
 	s.Pool = "operator" // a pool of its own, so that the modems get their share
 	cfg.SMPP = append(cfg.SMPP, s)
+	cfg.Tariffs = []Tariff{{Prefix: "+31", PerPart: "0.045", Currency: "EUR"}, {Prefix: "+31", PerPart: "0.06", Currency: "EUR", Pool: s.Pool}}
 	cfg.validate(&problems{}) // fills in what follows from the rest
 
 	return serve(ctx, cfg, log, func(d *daemon) error { return welcome(ctx, d, out) })
@@ -117,16 +118,25 @@ Send a message as a till does:
 or by hand, and see what became of it:
 
   export TILLPOST_SOCKET=%[4]s
-  tillpost send 06-12345678 "Your order is ready. See you soon!"
-  tillpost list
+  %[5]s send 06-12345678 "Your order is ready. See you soon!"
+  %[5]s list
 
 Numbers that rehearse trouble, by their last digits: 0001 refused once, then sent · 0002 refused ·
 0003 the modem never answers · 0004 answers too late · 0005 no report · 0006 not delivered.
 "pool": "operator" in the call (-pool operator by hand) sends over the SMSC.
 
 Ctrl-C ends it and removes everything it made.
-`, d.base, password, key, d.socket)
+`, d.base, password, key, d.socket, sister("tillpost"))
 	return err
+}
+
+// sister is how to call another program of ours: it stands beside this one,
+// and is on the path where this one was found on it.
+func sister(name string) string {
+	if !strings.ContainsRune(os.Args[0], filepath.Separator) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(os.Args[0]), name)
 }
 
 // freeAddress is the usual address, or any port of the loopback when somebody

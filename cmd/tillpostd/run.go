@@ -70,7 +70,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		MaxParts: cfg.Limits.MaxParts, QueueMax: cfg.Limits.QueueMax,
 		Limits:    queue.Limits{QuietHours: cfg.QuietHours.Enabled},
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
-		Routing:   rules(cfg.Routing),
+		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
 		DrainWait: drainWait(cfg),
 	})
 	if err != nil {

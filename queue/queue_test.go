@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -624,6 +625,45 @@ func TestLongMessageIsTruthfulInTheMiddle(t *testing.T) {
 				t.Errorf("%d references for 20 messages", len(used))
 			}
 		})
+	})
+}
+
+func TestOneReportMaySpeakForAWholePayload(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		smsc := routetest.NewFake("operator")
+		b.open(smsc)
+		smsc.Answer(func(out route.Outbound) (route.Receipt, error) {
+			rcpt := route.Receipt{}
+			for n := range out.Segments {
+				rcpt.Parts = append(rcpt.Parts, route.Part{N: n + 1, Of: len(out.Segments), State: route.PartSent, Ref: "one-id"})
+			}
+			return rcpt, nil
+		})
+		id := b.add(Draft{Text: strings.Repeat("Uw afspraak is verplaatst. ", 15)})
+		b.later(time.Second)
+		if err := smsc.Report(route.Report{Ref: "one-id", To: anna, Whole: true, State: route.ReportDelivered}); err != nil {
+			t.Fatal(err)
+		}
+		b.want(id, Delivered, "delivered")
+	})
+}
+
+func TestOnePartGivenBackIsSentAlone(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		smsc := routetest.NewFake("operator")
+		smsc.Script(routetest.Accept, routetest.Swallow)
+		b.open(smsc)
+		id := b.add(Draft{Text: strings.Repeat("Uw afspraak is verplaatst. ", 10), OnUnknown: OnUnknownHold})
+		b.later(10 * time.Minute)
+		b.want(id, Unknown, "unsure")
+		// The answer comes late, and says no.
+		if err := smsc.Report(route.Report{ID: id.String(), State: route.ReportGivenBack, Code: "SMPP 0x58"}); err != nil {
+			t.Fatal(err)
+		}
+		b.want(id, Sent, "wait_report")
+		if seen := smsc.Seen(); len(seen) != 3 || seen[2].N != 2 || seen[2].Ref != seen[0].Ref {
+			t.Errorf("the network saw %+v", seen)
+		}
 	})
 }
 

@@ -168,10 +168,10 @@ func partOf(m *Message, ref string) int {
 // part from 1, or 0 for all of them.
 func (q *Queue) report(tx *store.Tx, m *Message, n int, rep *route.Report) error {
 	if rep.State == route.ReportGivenBack {
-		return q.givenBack(tx, m, rep)
+		return q.givenBack(tx, m, n, rep)
 	}
 	for i := range m.Parts {
-		if p := &m.Parts[i]; n == 0 || p.N == n {
+		if p := &m.Parts[i]; n == 0 || p.N == n || (rep.Whole && (p.Ref == rep.Ref || p.State == PartUnknown)) {
 			p.reported(rep)
 		}
 	}
@@ -262,14 +262,21 @@ func cmpOr(s, or string) string {
 	return s
 }
 
-// givenBack: a relay could not carry it; it is ours again, from the start.
-func (q *Queue) givenBack(tx *store.Tx, m *Message, rep *route.Report) error {
-	if err := m.move(onGivenBack); err != nil {
+// givenBack: whoever had taken it could not carry it, so it is ours again: from
+// the start, or from the one part that is named.
+func (q *Queue) givenBack(tx *store.Tx, m *Message, n int, rep *route.Report) error {
+	if m.move(onGivenBack) != nil {
 		return nil // it was settled otherwise meanwhile; nothing to take back
 	}
-	m.startAgain()
+	if n == 0 || rep.Whole {
+		m.startAgain()
+	} else {
+		m.Parts[n-1] = Part{N: n, State: PartWaiting}
+		m.Pin = ""
+		m.pin()
+	}
 	q.waitInLine(m, time.Now())
-	return q.note(tx, m, Event{Kind: KindReport, Route: rep.Route, Identity: rep.Identity, Code: rep.Code, Detail: rep.Why})
+	return q.note(tx, m, Event{Kind: KindReport, Part: n, Route: rep.Route, Identity: rep.Identity, Code: rep.Code, Detail: rep.Why})
 }
 
 // startAgain forgets what is known of the parts: the next attempt begins at

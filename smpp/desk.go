@@ -38,6 +38,7 @@ type desk struct {
 	name     string
 	identity string
 	coding   string // Config.Alphabet
+	whole    bool   // one answer and one receipt speak for all parts: the SMSC cuts
 	ids      *idBook
 	marks    *markBook
 	log      *slog.Logger
@@ -85,7 +86,8 @@ func digestOf(f frame) digest {
 func newDesk(cfg *Config, identity string, ids *idBook, marks *markBook) *desk {
 	d := &desk{
 		name: cfg.Name, identity: identity, coding: cfg.Alphabet, ids: ids, marks: marks, log: cfg.Log,
-		seed: maphash.MakeSeed(),
+		whole: cfg.LongMessages == LongPayload,
+		seed:  maphash.MakeSeed(),
 	}
 	for i := range d.trays {
 		d.trays[i].wake = make(chan struct{}, 1)

@@ -61,7 +61,7 @@ func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried,
 	ref := d.ids.ref(r.id, from)
 	rep := route.Report{
 		Route: d.name, Identity: d.identity,
-		Ref: ref, To: from,
+		Ref: ref, To: from, Whole: d.whole,
 		Code: r.code(), Sent: receiptTime(r.submit), Done: receiptTime(r.done),
 		Raw: hex.EncodeToString(f.raw()),
 	}
@@ -147,7 +147,7 @@ func (d *desk) lateAnswer(ctx context.Context, sink route.Sink, a *lateAnswer) {
 	p := &a.part
 	rep := route.Report{
 		Key:   fmt.Sprintf("%s/late/%s/%d/%d", d.name, p.id, p.attempt, p.n),
-		Route: d.name, Identity: d.identity, To: p.to, ID: p.id,
+		Route: d.name, Identity: d.identity, To: p.to, ID: p.id, Whole: p.whole,
 	}
 	if a.frame.Status == statusOK {
 		rep.Ref = d.ids.submitted(cstring(a.frame.body), p.to)

@@ -53,9 +53,11 @@ type Route interface {
 // Progress, Received and Reported return after the commit. Only then may the
 // route acknowledge to the network (+CNMA, delete from the SIM,
 // deliver_sm_resp); if they fail it must not acknowledge, so that the network
-// tells it again. A route calls Received and Reported in order, from one
-// bounded worker, never from the goroutine that reads the wire; Progress is
-// called from inside Send. Changed never blocks.
+// tells it again. A route calls Received and Reported in order for each phone,
+// from a bounded number of workers, never from the goroutine that reads the
+// wire: one worker is enough for a modem, while a fast SMSC needs several, so
+// that its receipts share commits. Progress is called from inside Send. Changed
+// never blocks.
 type Sink interface {
 	Progress(ctx context.Context, id string, attempt int, p Part) error
 	Received(ctx context.Context, in Inbound) error
@@ -176,13 +178,14 @@ type Report struct {
 	// Key makes repeats harmless: an equal key is dropped, an empty one never is.
 	Key      string      `json:"key,omitempty"`
 	Route    string      `json:"route"`
-	Identity string      `json:"identity"`       // of the SIM or account it came to
-	Ref      string      `json:"ref"`            // TP-MR or message id, spelled as in Part.Ref
-	To       string      `json:"to,omitempty"`   // recipient as the network spells it; empty where the id alone decides
-	ID       string      `json:"id,omitempty"`   // our message id, where the route knows it (relay)
-	State    ReportState `json:"state"`          //
-	Code     string      `json:"code,omitempty"` // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
-	Why      string      `json:"why,omitempty"`  // its meaning in the network's words
+	Identity string      `json:"identity"`        // of the SIM or account it came to
+	Ref      string      `json:"ref"`             // TP-MR or message id, spelled as in Part.Ref
+	To       string      `json:"to,omitempty"`    // recipient as the network spells it; empty where the id alone decides
+	ID       string      `json:"id,omitempty"`    // our message id, where the route knows it (relay)
+	Whole    bool        `json:"whole,omitempty"` // it speaks for every part with this Ref: the network cut the text itself
+	State    ReportState `json:"state"`           //
+	Code     string      `json:"code,omitempty"`  // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
+	Why      string      `json:"why,omitempty"`   // its meaning in the network's words
 	// Reason is the key of the plain text for a person: not_reached, refused …
 	// Empty reads as refused where State is undelivered.
 	Reason string    `json:"reason,omitempty"`

@@ -135,7 +135,7 @@ func wrong(stderr io.Writer, why string, v *verb) int {
 // refused is in its own words already.
 func (t *tool) explain(err error) string {
 	switch {
-	case t.socket == "":
+	case t.socket == "", !errors.Is(err, client.ErrNoBox): // a file may be missing, too
 		return err.Error()
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("the daemon does not answer at %s: is it running (systemctl status tillpostd)? Another place is given by -socket or $TILLPOST_SOCKET", t.socket)

@@ -52,7 +52,7 @@ func newBox(t *testing.T) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := queue.New(queue.Config{DB: db, Country: "NL"})
+	q, err := queue.New(queue.Config{DB: db, Country: "NL", Tariffs: tariffs(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestCancel(t *testing.T) {
 func TestPreviewTellsPartsAndWhatMakesThemDear(t *testing.T) {
 	b := newBox(t)
 	wants(t, b.must(t, "preview", strings.Repeat("a", 161)), "part 1 of 2", "part 2 of 2", "2 parts in gsm7")
-	wants(t, b.must(t, "preview", strings.Repeat("a", 100)+"🎁"), "ucs2", `"🎁" keeps the text out`)
+	wants(t, b.must(t, "preview", strings.Repeat("a", 100)+"🎁"), "ucs2", `"🎁" keeps the text out`, "saves 1 part")
 }
 
 func TestStatusRoutesAndModem(t *testing.T) {

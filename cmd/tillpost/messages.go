@@ -68,6 +68,9 @@ func (t *tool) show(ctx context.Context, args []string) error {
 	rows.row("to", m.To)
 	rows.row("text", oneLine(m.Text))
 	rows.row("parts", inParts(m))
+	if m.Price != nil {
+		rows.row("price", m.Price.Amount+" "+m.Price.Currency)
+	}
 	if m.Ref != "" {
 		rows.row("ref", m.Ref)
 	}
@@ -125,39 +128,6 @@ func (t *tool) cancel(ctx context.Context, args []string) error {
 		return t.raw(m, err)
 	}
 	fmt.Fprintf(t.out, "%s  %s\n", m.ID, m.State)
-	return nil
-}
-
-func (t *tool) preview(ctx context.Context, args []string) error {
-	fs := flagSet("preview")
-	var c wire.Compose
-	fs.StringVar(&c.Encoding, "encoding", "", "")
-	words, err := parse(fs, args, "TEXT")
-	if err != nil {
-		return err
-	}
-	if c.Text, err = t.text(words[0]); err != nil {
-		return err
-	}
-	p, err := t.box.Preview(ctx, c)
-	if err != nil || t.json {
-		return t.raw(p, err)
-	}
-	for i, s := range p.Parts {
-		fmt.Fprintf(t.out, "part %d of %d, %d of %d units\n    %s\n", i+1, len(p.Parts), s.Units, p.Room, strings.ReplaceAll(s.Text, "\n", "\n    "))
-	}
-	fmt.Fprintf(t.out, "%s in %s, %d units left\n", count(len(p.Parts), "part"), p.Encoding, p.Left)
-	if p.Price != nil {
-		fmt.Fprintf(t.out, "price %s %s\n", p.Price.Amount, p.Price.Currency)
-	}
-	t.changes(p.Changes)
-	for _, c := range p.Culprits {
-		if c.Use != "" {
-			fmt.Fprintf(t.out, "%q keeps the text out of the short alphabet; with %q instead it saves %s\n", c.Char, c.Use, count(c.Saves, "part"))
-		} else {
-			fmt.Fprintf(t.out, "%q keeps the text out of the short alphabet; without it the text saves %s\n", c.Char, count(c.Saves, "part"))
-		}
-	}
 	return nil
 }
 

@@ -23,7 +23,7 @@ var verbs = []verb{
 	{"show", "show ID", "one message and its whole story", (*tool).show},
 	{"list", "list [-state S] [-to NUMBER] [-ref R] [-n N]", "messages, newest first", (*tool).list},
 	{"cancel", "cancel ID", "stop a message that has not left", (*tool).cancel},
-	{"preview", "preview [-encoding E] TEXT", "what would be sent, and in how many parts; sends nothing", (*tool).preview},
+	{"preview", "preview [-to NUMBER] [-class C] [-pool P] [-encoding E] [-lang L] TEXT\n  preview -template TEXT [-missing refuse|leave_out] [-n N] FILE.csv", "what would be sent, in how many parts, at what price; sends nothing. A template names columns of the file: #NAME#, [NAME], {name}", (*tool).preview},
 	{"status", "status", "how the box is, in one look", (*tool).status},
 	{"routes", "routes", "modems and providers", (*tool).routes},
 	{"modem", "modem NAME (status|restart|ussd CODE|pin)", "one modem; pin asks for the PIN", (*tool).modem},

@@ -149,8 +149,13 @@ func (c *Client) Settle(ctx context.Context, id string, as queue.State) (out wir
 	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/settle", nil, rand.Text(), wire.Settle{State: as}, &out)
 }
 
-// Preview shows what would be sent.
+// Preview shows what would be sent of a text.
 func (c *Client) Preview(ctx context.Context, in wire.Compose) (out wire.Preview, err error) {
+	return out, c.call(ctx, "POST", "/preview", nil, "", in, &out)
+}
+
+// PreviewTemplate shows what would be sent of a template to its recipients.
+func (c *Client) PreviewTemplate(ctx context.Context, in wire.Compose) (out wire.Selection, err error) {
 	return out, c.call(ctx, "POST", "/preview", nil, "", in, &out)
 }
 

@@ -56,7 +56,11 @@ func (t *tool) previewed(p wire.Preview) {
 		if c.Use != "" {
 			instead = fmt.Sprintf("with %q instead", c.Use)
 		}
-		fmt.Fprintf(t.out, "%q keeps the text out of the short alphabet; %s the text saves %s\n", c.Char, instead, count(c.Saves, "part"))
+		saves := instead + " the text saves " + count(c.Saves, "part")
+		if c.Saves == 0 {
+			saves = "that alone costs no part"
+		}
+		fmt.Fprintf(t.out, "%q keeps the text out of the short alphabet; %s\n", c.Char, saves)
 	}
 	if p.Instead != nil && len(p.Culprits) > 1 {
 		fmt.Fprintf(t.out, "without all of them it is %s\n", count(p.Instead.Parts, "part"))

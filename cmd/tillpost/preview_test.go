@@ -24,7 +24,7 @@ func TestPreviewTellsThePriceAndWhatChanges(t *testing.T) {
 	b := newBox(t)
 	wants(t, b.must(t, "preview", "‘Dag’"), "1 part in gsm7", "price 0.045 EUR to a number of NL", `replaced "‘" by "'"`)
 	wants(t, b.must(t, "preview", "-to", "06-12345678", strings.Repeat("a", 161)), "price 0.09 EUR to +31612345678")
-	wants(t, b.must(t, "preview", strings.Repeat("a", 80)+"😀🎁"), "without all of them it is 1 part")
+	wants(t, b.must(t, "preview", strings.Repeat("a", 80)+"😀🎁"), `"😀" keeps the text out of the short alphabet; that alone costs no part`, "without all of them it is 1 part")
 	wants(t, b.must(t, "preview", strings.Repeat("a", 1500)), "part 10 of 10", "it would be refused: the text needs 10 SMS and the limit is 6")
 
 	var p wire.Preview

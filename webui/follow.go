@@ -136,15 +136,14 @@ var errNoPage = errors.New("webui: no such page")
 
 // tab is one page in one browser: what it was shown.
 type tab struct {
-	board  *board
-	easel  *easel
-	what   string
-	lang   string
-	token  string
-	n      int
-	shown  map[string]string
-	title  string
-	expire func() bool // reports that the session is over
+	board *board
+	easel *easel
+	what  string
+	lang  string
+	n     int // messages sent
+	shown map[string]string
+	title string
+	over  func() bool // reports that the session has ended
 }
 
 var errLoggedOut = errors.New("logged out")
@@ -152,7 +151,7 @@ var errLoggedOut = errors.New("logged out")
 // Next is the live.Source: the parts that changed since the last call; all of
 // them the first time, because the page may be older than the connection.
 func (t *tab) Next() ([]byte, error) {
-	if t.expire() {
+	if t.over() {
 		return nil, errLoggedOut
 	}
 	d, err := t.easel.look(func() (*drawing, error) { return t.board.draw(t.what, t.lang) })
@@ -196,8 +195,8 @@ func (s *Site) follow(w http.ResponseWriter, r *http.Request) {
 		lang = s.cfg.Language
 	}
 	session := token(r)
-	t := &tab{board: s.board, what: what, lang: lang, token: session, shown: map[string]string{}}
-	t.expire = func() bool { return s.door.IsSet() && !s.door.Valid(session) }
+	t := &tab{board: s.board, what: what, lang: lang, shown: map[string]string{}}
+	t.over = func() bool { return s.door.IsSet() && !s.door.Valid(session) }
 	name := lang + " " + what
 	t.easel = s.board.enter(name)
 	defer s.board.leave(name)

@@ -12,6 +12,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/route"
+	"tillpost/webui/api"
 	"tillpost/webui/lamp"
 	"tillpost/webui/tally"
 )
@@ -196,13 +197,9 @@ func (p *page) waiting() ([]waitView, error) {
 	add(queue.Scheduled, c.Scheduled, p.T("why_planned"))
 	add(queue.Held, c.Held, p.T("why_held"))
 	add(queue.Unknown, c.Unknown, p.T("why_unknown"))
+	most := max(16, c.Sending, c.Queued, c.Scheduled, c.Held, c.Unknown) // a few do not fill the bar
 	for i := range rows {
-		rows[i].Bar = 8
-		if most := max(c.Sending, c.Queued, c.Scheduled, c.Held, c.Unknown); most > 16 {
-			rows[i].Bar = max(2, int(rows[i].N*128/most))
-		} else {
-			rows[i].Bar = int(rows[i].N) * 8
-		}
+		rows[i].Bar = max(2, int(rows[i].N*128/most))
 	}
 	at := slices.IndexFunc(rows, func(w waitView) bool { return w.Sign == signOf[queue.Queued] })
 	if at < 0 {
@@ -350,9 +347,9 @@ func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch act {
 	case "resume":
-		err = s.queue.Resume(r.Context(), name, byPage)
+		err = s.queue.Resume(r.Context(), name, api.ByPage)
 	case "pause":
-		err = s.queue.Pause(r.Context(), name, byPage)
+		err = s.queue.Pause(r.Context(), name, api.ByPage)
 	case "restart":
 		again, can := way.(route.Restarter)
 		if !can {
@@ -371,9 +368,6 @@ func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
 	s.log.Info("a person acted on a route", "route", name, "act", act)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
-
-// byPage names in stories who decided at the page.
-const byPage = "page"
 
 // listView is the page of all messages.
 type listView struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/webui/api"
 	"tillpost/webui/lamp"
 )
 
@@ -122,29 +123,29 @@ func rails(m *queue.Message) []int {
 // tellStory draws the events beside the rails of the parts.
 func (p *page) tellStory(m *queue.Message, story []queue.Event, rails []int) []stepView {
 	line := make([]string, len(rails)) // class of each rail after the events so far
-	done := make([]bool, len(rails))   // the network has that part
-	var steps []stepView
-	for i, e := range story {
-		st := stepView{Time: e.At, Clock: p.Second(e.At), Rails: make([]railView, len(rails))}
+	has := make([]bool, len(rails))    // the network has that part
+	var before queue.State
+	steps := make([]stepView, len(story))
+	for i := range story {
+		e, st := &story[i], &steps[i]
+		ends := i == len(story)-1 && m.State.Final() && e.State == m.State
 		lastWord := i == lastReport(story, e.Part)
-		p.head(&st, m, &e, lastWord)
-		mark, class := markOf(m, &e, lastWord)
+		st.Time, st.Clock, st.Rails = e.At, p.Second(e.At), make([]railView, len(rails))
+		p.head(st, m, e, lastWord)
+		sign, class := markOf(m, e, lastWord)
 		for k, part := range rails {
-			if part != 0 && e.Part != 0 && part != e.Part || part != 0 && e.Part == 0 && done[k] && !final(m, &e, i == len(story)-1) {
-				st.Rails[k].Class = line[k]
-				continue // it is about another part
+			if concerns(e, part, has[k], ends) {
+				st.Rails[k].Sign, line[k] = sign, class
+				has[k] = handed(e, before, has[k])
 			}
-			st.Rails[k].Sign = mark
-			line[k] = class
-			done[k] = e.Kind == queue.KindPart && e.Code == string(queue.PartSent) || e.Kind == queue.KindSent || done[k] && e.Kind != queue.KindRestarted
 			st.Rails[k].Class = line[k]
 		}
-		steps = append(steps, st)
+		before = e.State
+	}
+	if len(steps) == 0 {
+		return nil
 	}
 	for k := range rails {
-		if len(steps) == 0 {
-			break
-		}
 		steps[0].Rails[k].Class += " from"
 		if m.State.Final() {
 			steps[len(steps)-1].Rails[k].Class += " to"
@@ -153,9 +154,35 @@ func (p *page) tellStory(m *queue.Message, story []queue.Event, rails []int) []s
 	return steps
 }
 
-// final reports whether e ends the story of the whole message.
-func final(m *queue.Message, e *queue.Event, last bool) bool {
-	return last && m.State.Final() && e.State == m.State
+// concerns reports whether an event says something about the part of a rail
+// (0: all of them). One that names no part is about those that the network does
+// not have yet, unless it ends the story.
+func concerns(e *queue.Event, part int, has, ends bool) bool {
+	switch {
+	case part == 0:
+		return true
+	case e.Part != 0:
+		return e.Part == part
+	case e.Kind == queue.KindResent, e.Kind == queue.KindRestarted:
+		return true
+	}
+	return !has || ends
+}
+
+// handed reports whether the network has a part after an event about it.
+// before is the state of the message before the event.
+func handed(e *queue.Event, before queue.State, has bool) bool {
+	switch e.Kind {
+	case queue.KindSent:
+		return true
+	case queue.KindPart:
+		return e.Code == string(queue.PartSent)
+	case queue.KindRestarted:
+		return false
+	case queue.KindResent:
+		return has && before == queue.Unknown // then it goes on after what is known to have left
+	}
+	return has
 }
 
 // lastReport is the place of the last report on a part in a story.
@@ -343,13 +370,13 @@ func (s *Site) actOnMessage(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	switch r.PathValue("act") {
 	case "resend":
-		_, err = s.queue.Resend(ctx, id, byPage)
+		_, err = s.queue.Resend(ctx, id, api.ByPage)
 	case "arrived":
-		_, err = s.queue.Settle(ctx, id, queue.Delivered, byPage)
+		_, err = s.queue.Settle(ctx, id, queue.Delivered, api.ByPage)
 	case "failed":
-		_, err = s.queue.Settle(ctx, id, queue.Failed, byPage)
+		_, err = s.queue.Settle(ctx, id, queue.Failed, api.ByPage)
 	case "cancel":
-		_, err = s.queue.Cancel(ctx, id, byPage)
+		_, err = s.queue.Cancel(ctx, id, api.ByPage)
 	default:
 		s.nothing(w, r)
 		return

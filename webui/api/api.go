@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"tillpost/queue"
@@ -117,12 +118,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTT
 // Run keeps the API in order until ctx ends: it forgets answers that are old
 // enough and feeds the live connections. When it returns they are closed.
 func (a *API) Run(ctx context.Context) error {
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		a.memory.sweepUntil(ctx, a.log)
-	}()
-	a.hub.Run(ctx)
-	<-swept
+	var all sync.WaitGroup
+	all.Go(func() { a.memory.sweepUntil(ctx, a.log) })
+	all.Go(func() { a.hub.Run(ctx) })
+	all.Wait()
 	return nil
 }

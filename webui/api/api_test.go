@@ -382,7 +382,7 @@ func TestKeysAreShownOnceAndKeptAsHashes(t *testing.T) {
 	if p.Code != "name_taken" || p.Field != "name" {
 		t.Errorf("%+v", p)
 	}
-	for _, bad := range []wire.NewKey{{Name: "x"}, {Scopes: []string{"send"}}, {Name: "x", Scopes: []string{"root"}}, {Name: "../x", Scopes: []string{"send"}}} {
+	for _, bad := range []wire.NewKey{{Name: "x"}, {Scopes: []string{"send"}}, {Name: "x", Scopes: []string{"root"}}, {Name: "../x", Scopes: []string{"send"}}, {Name: "page", Scopes: []string{"send"}}} {
 		want[wire.Problem](b, 400, admin, "POST", "/api/v1/keys", bad)
 	}
 	if w := b.ask(admin, "DELETE", "/api/v1/keys/till-9", nil); w.Code != 204 || w.Body.Len() != 0 {
@@ -463,6 +463,9 @@ func TestHealthWord(t *testing.T) {
 	if err := b.db.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if h := want[wire.Health](b, 503, b.key, "GET", "/healthz", nil); h.Code != "box_stuck" || !strings.Contains(h.Reason, "Restart") {
+		t.Errorf("without a store, with a key: %+v", h)
+	}
 	if w := b.ask("", "GET", "/healthz", nil); w.Code != 503 || w.Body.String() != "down\n" {
 		t.Errorf("without a store: %d %q", w.Code, w.Body)
 	}
@@ -509,5 +512,16 @@ func TestProblemOf(t *testing.T) {
 	}
 	if p, _ := problemOf(&queue.Gone{First: 9}); p.First != 9 {
 		t.Error("410 says which event is the first")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	known := []string{"to", "text", "priority", "on_unknown"}
+	for name, want := range map[string]string{
+		"txt": "text", "Text": "text", "prioritty": "priority", "on_unknow": "on_unknown", "banana": "", "x": "",
+	} {
+		if got := Nearest(name, known); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }

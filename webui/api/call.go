@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"tillpost/queue"
@@ -112,26 +111,22 @@ func (a *API) language(r *http.Request) string {
 	return a.cfg.Language
 }
 
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // read returns the body, at most as much as the endpoint allows.
 func (c *call) read() ([]byte, error) {
 	if c.body != nil {
 		return c.body, nil
 	}
-	buf := bodies.Get().(*bytes.Buffer)
-	defer bodies.Put(buf)
-	buf.Reset()
 	most := cmp.Or(c.end.body, maxBody)
-	if _, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, most)); err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, refusal(http.StatusRequestEntityTooLarge, "body_too_large", "",
-				fmt.Sprintf("the request is larger than %d MB. Send fewer or shorter messages in one call", most>>20))
-		}
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, refusal(http.StatusRequestEntityTooLarge, "body_too_large", "",
+			fmt.Sprintf("the request is larger than %d MB. Send fewer or shorter messages in one call", most>>20))
+	}
+	if err != nil {
 		return nil, refusal(http.StatusBadRequest, "body_unreadable", "", "the request broke off before its end. Send it again")
 	}
-	c.body = append(make([]byte, 0, buf.Len()+1), buf.Bytes()...)
-	return c.body, nil
+	c.body = body
+	return body, nil
 }
 
 // decode reads the body as one JSON object of v's fields and no others.
@@ -181,7 +176,7 @@ func badJSON(err error, v any) error {
 
 func unknownField(name string, known []string) error {
 	detail := fmt.Sprintf("%q is not a field of this call. ", name)
-	if near := nearest(name, known); near != "" {
+	if near := Nearest(name, known); near != "" {
 		detail += fmt.Sprintf("Did you mean %q? ", near)
 	}
 	return refusal(http.StatusBadRequest, "unknown_field", name, detail+"Fields: "+strings.Join(known, ", "))
@@ -214,39 +209,6 @@ func jsonName(t reflect.Type) string {
 		return "object in braces"
 	}
 	return "whole number"
-}
-
-// nearest is the known name that a typing error could have come from: at most
-// two letters changed, added or dropped. Empty: none is that near.
-func nearest(name string, known []string) string {
-	best, near := 3, ""
-	for _, k := range known {
-		if d := distance(name, k); d < best && d < len(k) {
-			best, near = d, k
-		}
-	}
-	return near
-}
-
-// distance is Levenshtein's, over bytes: names of fields are ASCII.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // limit reads ?limit: 1 to 1000.

@@ -53,6 +53,9 @@ var (
 const (
 	keyPrefix = "tp_"
 	keyBytes  = 20
+
+	// ByPage names in stories who decided at the page. No key may be called so.
+	ByPage = "page"
 )
 
 // keyring is every key in memory, found by its hash. It is replaced whole when
@@ -152,9 +155,9 @@ func (k *keyring) reload(tx *store.Tx) error {
 }
 
 func validKey(name string, scopes []Scope) error {
-	if !keyName.MatchString(name) {
+	if !keyName.MatchString(name) || name == ByPage {
 		return refusal(http.StatusBadRequest, "name_invalid", "name",
-			"a key needs a name of 1 to 64 letters, digits, dots, dashes or blanks, such as till-1")
+			"a key needs a name of 1 to 64 letters, digits, dots, dashes or blanks, such as till-1; \"page\" is taken")
 	}
 	if len(scopes) == 0 {
 		return refusal(http.StatusBadRequest, "scopes_missing", "scopes", "say what the key may do. Scopes: "+names(Scopes))

@@ -73,7 +73,7 @@ const (
 type Box struct {
 	Colour Colour
 	Health Health
-	Code   string // key of queue.Words: what is the matter
+	Code   string // what is the matter: a key of queue.Words, or box_stuck while Health is Down
 	Route  string // the way out it is about; empty: the box itself
 	Kind   string // of that way
 	Since  time.Time
@@ -101,7 +101,7 @@ func Look(q *queue.Queue, db *store.DB) Box {
 	}
 	readable := db.View(func(*store.Tx) error { return nil }) == nil
 	if !readable || time.Since(q.Beat()) > stale {
-		b.Colour, b.Health, b.Code, b.Route, b.Kind = Stop, Down, "stopped", "", ""
+		b.Colour, b.Health, b.Code, b.Route, b.Kind = Stop, Down, "box_stuck", "", ""
 	}
 	return b
 }

@@ -63,6 +63,7 @@
     lost = true;
     root.dataset.lamp = "lost";
     icon.href = icon.dataset.lost;
+    $(".brand .sign").replaceWith($("#sign-lost").content.cloneNode(true));
     const words = $("#page-lost"), lamp = $("#live-lamp");
     document.title = "? " + words.content.querySelector("h1").textContent + " · Tillpost";
     if (lamp) {

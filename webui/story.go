@@ -134,9 +134,12 @@ func (p *page) tellStory(m *queue.Message, story []queue.Event, rails []int) []s
 		p.head(st, m, e, lastWord)
 		sign, class := markOf(m, e, lastWord)
 		for k, part := range rails {
+			if begunAnew(e, before) {
+				has[k] = false
+			}
 			if concerns(e, part, has[k], ends) {
 				st.Rails[k].Sign, line[k] = sign, class
-				has[k] = handed(e, before, has[k])
+				has[k] = has[k] || handed(e)
 			}
 			st.Rails[k].Class = line[k]
 		}
@@ -163,26 +166,20 @@ func concerns(e *queue.Event, part int, has, ends bool) bool {
 		return true
 	case e.Part != 0:
 		return e.Part == part
-	case e.Kind == queue.KindResent, e.Kind == queue.KindRestarted:
-		return true
 	}
 	return !has || ends
 }
 
 // handed reports whether the network has a part after an event about it.
-// before is the state of the message before the event.
-func handed(e *queue.Event, before queue.State, has bool) bool {
-	switch e.Kind {
-	case queue.KindSent:
-		return true
-	case queue.KindPart:
-		return e.Code == string(queue.PartSent)
-	case queue.KindRestarted:
-		return false
-	case queue.KindResent:
-		return has && before == queue.Unknown // then it goes on after what is known to have left
-	}
-	return has
+func handed(e *queue.Event) bool {
+	return e.Kind == queue.KindSent || e.Kind == queue.KindPart && e.Code == string(queue.PartSent)
+}
+
+// begunAnew reports whether everything is sent again, also what the network
+// had. before is the state of the message before the event: an unsure one goes
+// on after the parts that are known to have left.
+func begunAnew(e *queue.Event, before queue.State) bool {
+	return e.Kind == queue.KindRestarted || e.Kind == queue.KindResent && before != queue.Unknown
 }
 
 // lastReport is the place of the last report on a part in a story.

@@ -256,6 +256,7 @@ var headings = map[queue.Kind]string{
 	queue.KindRetry: "ev_retry", queue.KindRejected: "ev_rejected", queue.KindUnknown: "ev_unknown", queue.KindInterrupted: "ev_interrupted",
 	queue.KindReport: "ev_report", queue.KindNoReport: "ev_no_report", queue.KindResent: "ev_resent", queue.KindSettled: "ev_settled",
 	queue.KindRestarted: "ev_restarted", queue.KindRelayed: "ev_relayed", queue.KindExpired: "ev_expired", queue.KindCancelled: "ev_cancelled",
+	queue.KindHeld: "ev_held", queue.KindReleased: "ev_released", queue.KindRerouted: "ev_rerouted", queue.KindErased: "ev_erased",
 }
 
 // head writes what an event means.
@@ -292,6 +293,12 @@ func (p *page) head(st *stepView, m *queue.Message, e *queue.Event, lastWord boo
 		}
 	case queue.KindNoReport:
 		st.Text = p.Words("no_report")
+	case queue.KindHeld:
+		why := queue.Reason{Code: e.Code}
+		if !e.Until.IsZero() {
+			why.Args = map[string]string{"time": e.Until.Format(time.RFC3339)}
+		}
+		st.Text = why.Text(p.Lang, p.site.cfg.Location)
 	case queue.KindReport:
 		said, part := string(reported(m, e, lastWord)), ""
 		if e.Part > 0 {
@@ -335,6 +342,7 @@ func (p *page) facts(m *queue.Message) [][2]string {
 		{p.T("fact_until"), p.Clock(m.Expires)},
 		{p.T("fact_way"), m.Route},
 		{p.T("fact_parts"), itoa(uint64(len(m.Parts)))},
+		{p.T("fact_price"), m.Price.String()},
 		{p.T("fact_id"), m.ID.String()},
 	}
 	return slices.DeleteFunc(rows, func(r [2]string) bool { return r[1] == "" })

@@ -3,7 +3,9 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -163,6 +165,17 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 	enum := func(schema, field string) []string { return doc.Components.Schemas[schema].Properties[field].Enum }
 	if got := enum("Message", "state"); !slices.Equal(got, strings.Split(states(), ", ")) {
 		t.Errorf("states: %v", got)
+	}
+	source, err := os.ReadFile("../../queue/event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, m := range regexp.MustCompile(`Kind = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
+		kinds = append(kinds, m[1])
+	}
+	if got := enum("Event", "kind"); !slices.Equal(got, kinds) {
+		t.Errorf("kinds of events are described as\n%v, they are\n%v", got, kinds)
 	}
 	for _, r := range doc.Components.Responses {
 		if !strings.Contains(string(r), "application/problem+json") {

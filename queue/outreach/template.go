@@ -127,12 +127,14 @@ func Parse(s string, names Names, rules Rules) (*Template, error) {
 	known.Add(t.defaults)
 
 	found := findMarks(s, known)
+	place, at := 0, 0 // of the last one: in characters, in bytes
 	for _, m := range found {
+		place, at = place+utf8.RuneCountInString(s[at:m.from]), m.from
 		if !slices.Contains(t.fields, m.name) {
 			t.fields = append(t.fields, m.name)
 		}
 		if !m.known {
-			t.unknown = append(t.unknown, Placeholder{As: s[m.from:m.to], Name: m.name, Position: utf8.RuneCountInString(s[:m.from])})
+			t.unknown = append(t.unknown, Placeholder{As: s[m.from:m.to], Name: m.name, Position: place})
 		}
 	}
 	t.refused = strangers(t.unknown, known)

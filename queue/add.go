@@ -162,6 +162,8 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 	switch {
 	case m.At.After(now.Add(maxAhead)):
 		return &Invalid{"at", "too_far", "at lies more than two years ahead. Correct the year, or send it later"}
+	case m.Expires.After(now.Add(maxAhead + defaultValidity)):
+		return &Invalid{"expires", "too_far", "expires lies more than two years ahead. Leave it out for 72 hours"}
 	case !m.Expires.After(start):
 		return &Invalid{"expires", "in_the_past", "expires must lie after now and after at. Leave it out for 72 hours"}
 	}
@@ -253,7 +255,7 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 	}
 	m.ID = ID(n<<24 | uint64(rand.Uint32()>>8))
 	now := time.Now()
-	m.Created, m.Updated, m.Events = now, now, nil
+	m.Created, m.Updated, m.Events, m.noted = now, now, nil, nil
 	m.State, m.Due, m.Wake, m.Why = Queued, now, m.Expires, because("in_line")
 	if m.At.After(now) {
 		m.State, m.Due, m.Wake = Scheduled, m.At, m.At

@@ -17,7 +17,7 @@ import (
 //  2. There is a part for each segment, numbered in order, and at least one.
 //  3. A living message that waits by the clock has a wake time; queued ones expire.
 //  4. A message that waits says why.
-//  5. A message's story exists, in order, and ends in its state.
+//  5. A message's story exists, in order.
 //  6. A delivered message has only delivered parts.
 //  7. Nothing that was sent has a part that never left.
 //  8. Only a message of several parts is pinned.

@@ -10,6 +10,7 @@ import (
 
 	"tillpost/queue/route"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 const (
@@ -91,6 +92,9 @@ func (q *Queue) received(ctx context.Context, in route.Inbound) error {
 	return q.db.Commit(ctx, func(tx *store.Tx) error {
 		if fresh, err := q.firstTime(tx, in.Key); err != nil || !fresh {
 			return err
+		}
+		if n, err := text.ReadNumber(in.From, q.cfg.Country); err == nil {
+			in.From = n.String() // networks spell one number in several ways
 		}
 		now := time.Now()
 		part := InboundPart{N: 1, At: now, Sent: in.Sent, Text: in.Text, Raw: in.Raw}

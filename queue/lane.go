@@ -24,6 +24,7 @@ type runner struct {
 	bell  chan struct{} // something this route serves may be due
 	ended chan struct{} // closed when run has returned
 	gone  chan struct{} // closed by leave: detached
+	over  chan struct{} // closed when sends under way have had their time at the end
 	once  sync.Once
 
 	mu      sync.Mutex
@@ -33,6 +34,7 @@ type runner struct {
 	lanes   int // started
 	busy    int // with a message in hand
 	trust   trust
+	known   string // the last identity that was not empty: trust is about it
 	quota   Quota
 }
 
@@ -40,7 +42,7 @@ func newRunner(q *Queue, r route.Route, pool string, paused bool) *runner {
 	return &runner{
 		q: q, r: r, name: r.Name(), pool: pool, paused: paused,
 		log:  q.log.With("route", r.Name()),
-		bell: make(chan struct{}, 1), ended: make(chan struct{}), gone: make(chan struct{}),
+		bell: make(chan struct{}, 1), ended: make(chan struct{}), gone: make(chan struct{}), over: make(chan struct{}),
 		changed: make(chan struct{}),
 		status:  route.Status{Route: r.Name(), State: route.Starting, Code: "starting", Since: time.Now()},
 		trust:   trust{},
@@ -83,6 +85,7 @@ func (r *runner) run(ctx context.Context) {
 	case <-time.After(r.q.cfg.DrainWait):
 		r.log.Warn("sends under way did not finish in time; their outcome will be unknown")
 	}
+	close(r.over)
 	stopRoute()
 	route.Wait()
 	<-drained
@@ -131,7 +134,9 @@ func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
 	var avoid ID
 	for takes := 1; ; takes++ {
-		if !r.waitReady(ctx, n) {
+		// News from here on is not missed, however long the take looks.
+		news, ok := r.waitReady(ctx, n)
+		if !ok {
 			return
 		}
 		sendCtx, cancel := context.WithCancel(ctx)
@@ -144,10 +149,10 @@ func (r *runner) lane(ctx context.Context, n int) {
 		case err != nil:
 			r.log.Error("cannot take the next message; trying again", "err", err)
 			rest = longer(rest)
-			r.rest(ctx, rest)
+			wait(ctx, time.Now().Add(rest), news, nil)
 		case m == nil:
 			takes-- // an empty look is no take
-			r.idle(ctx, next)
+			wait(ctx, next, news, r.bell)
 		default:
 			r.ring() // there may be more: let another lane look
 			if r.carry(sendCtx, m, f) {
@@ -155,7 +160,8 @@ func (r *runner) lane(ctx context.Context, n int) {
 				break
 			}
 			rest, avoid = longer(rest), m.ID
-			if news := r.rest(ctx, rest); news {
+			wait(ctx, time.Now().Add(rest), news, nil)
+			if closed(news) {
 				avoid = 0
 			}
 		}
@@ -196,40 +202,28 @@ type panicked struct{ what string }
 
 func (p *panicked) Error() string { return "a fault in the program: " + p.what }
 
-// waitReady returns when lane n may take, or false when ctx has ended.
-func (r *runner) waitReady(ctx context.Context, n int) bool {
+// waitReady returns when lane n may take, with the channel that tells of the
+// next change of the route; false when ctx has ended.
+func (r *runner) waitReady(ctx context.Context, n int) (changed <-chan struct{}, ok bool) {
 	for {
 		r.mu.Lock()
-		probe, ok := r.trust.mayTake(time.Now(), n)
-		ok = ok && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
+		probe, trusted := r.trust.mayTake(time.Now(), n)
+		ok := trusted && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
 		changed := r.changed
 		r.mu.Unlock()
 		if ctx.Err() != nil {
-			return false
+			return nil, false
 		}
 		if ok {
-			return true
+			return changed, true
 		}
 		wait(ctx, probe, changed, nil)
 	}
 }
 
-// idle waits for the bell, for the next due time or for a change of the route.
-func (r *runner) idle(ctx context.Context, next time.Time) {
-	r.mu.Lock()
-	changed := r.changed
-	r.mu.Unlock()
-	wait(ctx, next, changed, r.bell)
-}
-
-// rest waits after a message was not taken: d, or for news of the route.
-func (r *runner) rest(ctx context.Context, d time.Duration) (news bool) {
-	r.mu.Lock()
-	changed := r.changed
-	r.mu.Unlock()
-	wait(ctx, time.Now().Add(d), changed, nil)
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-changed:
+	case <-c:
 		return true
 	default:
 		return false
@@ -277,13 +271,20 @@ func (r *runner) snapshot() route.Status {
 
 func (r *runner) identity() string { return r.snapshot().Identity }
 
-// serves lists the lines this route takes from: its pool, and what is pinned
-// to the identity it has now.
-func (r *runner) serves() []string {
-	if id := r.identity(); id != "" {
-		return []string{pinned(id), r.pool}
+// serves lists the lines this route takes from.
+func (r *runner) serves() []string { return linesOf(r.name, r.pool, r.identity()) }
+
+// linesOf lists the lines that a route takes from: what is pinned to the
+// identity it has now, what asks for it by name, and its pool.
+func linesOf(name, pool, identity string) []string {
+	lines := make([]string, 0, 3)
+	if identity != "" {
+		lines = append(lines, pinned(identity))
 	}
-	return []string{r.pool}
+	if name != pool {
+		lines = append(lines, name)
+	}
+	return append(lines, pool)
 }
 
 // publish takes over a new status and tells everybody who waits for one.
@@ -295,8 +296,8 @@ func (r *runner) publish(s route.Status) {
 		s.Since = time.Now()
 	}
 	r.status = s
-	if before.Identity != s.Identity {
-		r.trust = trust{} // another SIM starts with a clean sheet
+	if s.Identity != "" && s.Identity != r.known {
+		r.known, r.trust = s.Identity, trust{} // another SIM starts with a clean sheet
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})

@@ -126,10 +126,17 @@ type Message struct {
 	DoubtAt   time.Time `json:"doubt_at,omitzero"`
 	ConcatRef int       `json:"concat_ref,omitempty"`
 	Relayed   bool      `json:"relayed,omitempty"`
+	Wiped     bool      `json:"wiped,omitempty"` // its text is gone, its time being over
 	Parts     []Part    `json:"parts"`
 
 	Events []uint64 `json:"events"` // its story, by number
+
+	noted []Event // since it was read, for Noted
 }
+
+// Noted returns the events that were appended to its story by the call that
+// returned m: for one just accepted, the whole of it.
+func (m *Message) Noted() []Event { return m.noted }
 
 // Change is one replacement made in the text so that it could be sent.
 type Change struct {
@@ -199,6 +206,17 @@ func (m *Message) Until() time.Time {
 func (m *Message) out() bool {
 	for _, p := range m.Parts {
 		if p.State != PartWaiting && p.State != PartRefused {
+			return true
+		}
+	}
+	return false
+}
+
+// left reports whether any part is known to have left.
+func (m *Message) left() bool {
+	for _, p := range m.Parts {
+		switch p.State {
+		case PartSent, PartDelivered, PartUndelivered:
 			return true
 		}
 	}

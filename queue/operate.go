@@ -41,7 +41,7 @@ func (q *Queue) Cancel(ctx context.Context, id ID, by string) (*Message, error) 
 				}
 				return errInFlight
 			}
-			if m.out() {
+			if m.left() {
 				return &ErrNotNow{m.State, string(onCancel)}
 			}
 			return q.end(tx, m, onCancel, because("cancelled"), Event{Kind: KindCancelled, By: by})

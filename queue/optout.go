@@ -124,7 +124,7 @@ func (q *Queue) dropMarketing(tx *store.Tx, number string) error {
 		}
 		switch m.State {
 		case Scheduled, Queued, Held:
-			if m.Class == Marketing && m.To == number && !m.out() {
+			if m.Class == Marketing && m.To == number && !m.left() {
 				waiting = append(waiting, m.ID)
 			}
 		}

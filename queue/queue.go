@@ -212,11 +212,6 @@ func (q *Queue) Detach(ctx context.Context, name string) error {
 // new, sends under way have DrainWait to reach their verdict, the routes stop,
 // and Run returns when nothing of it is left. It is called once.
 func (q *Queue) Run(ctx context.Context) error {
-	var routes, timer sync.WaitGroup
-	timerCtx, stopTimer := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopTimer()
-	timer.Go(func() { q.runTimer(timerCtx) })
-
 	q.mu.Lock()
 	if q.running {
 		q.mu.Unlock()
@@ -225,6 +220,15 @@ func (q *Queue) Run(ctx context.Context) error {
 	q.running = true
 	first := slices.Clone(q.runners)
 	q.mu.Unlock()
+
+	// A store that is sealed cannot be used until it is opened again: Run then
+	// ends with the reason, and whoever started the daemon starts it anew.
+	ctx, broken := context.WithCancelCause(ctx)
+	defer broken(nil)
+	var routes, timer sync.WaitGroup
+	timerCtx, stopTimer := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopTimer()
+	timer.Go(func() { q.runTimer(timerCtx, broken) })
 	for _, r := range first {
 		routes.Go(func() { r.run(ctx) })
 	}
@@ -238,7 +242,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	routes.Wait()
 	stopTimer()
 	timer.Wait()
-	return nil
+	return q.db.Sealed()
 }
 
 // Beat is when the timer last turned. A watchdog that is fed only while it is
@@ -298,7 +302,7 @@ func (q *Queue) note(tx *store.Tx, m *Message, e Event) error {
 	e.Seq, e.At = seq, time.Now()
 	if m != nil {
 		e.Msg, e.State, e.Attempt = m.ID, m.State, m.Attempt
-		m.Events = append(m.Events, seq)
+		m.Events, m.noted = append(m.Events, seq), append(m.noted, e)
 	}
 	tx.OnCommit(func() { q.lastEvent.Store(seq) })
 	return events.Insert(tx, &e)
@@ -364,12 +368,13 @@ func (q *Queue) runner(name string) (*runner, bool) {
 
 func (q *Queue) hasPool(name string) bool { return slices.Contains(q.pools(), name) }
 
-// pools that exist: the default one and those that routes serve.
+// pools that exist: the default one, those that routes serve, and each route
+// by its own name.
 func (q *Queue) pools() []string {
 	names := []string{DefaultPool}
 	q.mu.Lock()
 	for _, r := range q.runners {
-		names = append(names, r.pool)
+		names = append(names, r.pool, r.name)
 	}
 	q.mu.Unlock()
 	slices.Sort(names)

@@ -1078,3 +1078,121 @@ func TestTwoRoutesOfOneName(t *testing.T) {
 		b.want(b.add(Draft{}), Sent, "wait_report")
 	})
 }
+
+func TestUnknownIsNotResentAfterItsTime(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open(modem)
+		modem.Answer(func(route.Outbound) (route.Receipt, error) { return route.Receipt{}, fail(route.Unknown) })
+		code := b.add(Draft{Text: "Uw code is 1234", Validity: 5 * time.Minute})
+		b.later(time.Hour)
+		b.want(code, Unknown, "unsure_expired")
+		if n := len(modem.Log()); n != 1 {
+			t.Errorf("a code that had expired was sent %d times", n)
+		}
+	})
+}
+
+func TestReportStillPreventsAResendThatWaits(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open(modem)
+		modem.Answer(func(route.Outbound) (route.Receipt, error) { return route.Receipt{}, fail(route.Unknown) })
+		id := b.add(Draft{})
+		b.later(time.Minute)
+		if err := b.q.Pause(t.Context(), "counter", "test"); err != nil {
+			t.Fatal(err)
+		}
+		b.later(time.Hour)
+		b.want(id, Queued, "in_line")
+		if err := modem.Report(route.Report{Ref: "9", To: anna, State: route.ReportDelivered}); err != nil {
+			t.Fatal(err)
+		}
+		b.want(id, Delivered, "delivered")
+		if err := b.q.Resume(t.Context(), "counter", "test"); err != nil {
+			t.Fatal(err)
+		}
+		b.later(time.Hour)
+		if n := len(modem.Log()); n != 1 {
+			t.Errorf("what was reported delivered was sent %d times", n)
+		}
+	})
+}
+
+func TestNothingGoesOutAfterItsTimeOrAStop(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open()
+		late := b.add(Draft{To: bram, Validity: time.Hour})
+		b.close()
+		b.later(2 * time.Hour) // the box was off
+		b.open(modem)
+		b.want(late, Expired, "expired")
+		if n := len(modem.Log()); n != 0 {
+			t.Errorf("%d messages went out after their time", n)
+		}
+		// A STOP comes while a lane holds the message and is refused for now.
+		modem.Answer(func(out route.Outbound) (route.Receipt, error) {
+			time.Sleep(time.Second)
+			return route.Receipt{}, fail(route.Retry)
+		})
+		id := b.add(Draft{To: anna, Class: Marketing})
+		synctest.Wait()
+		b.deliver(modem, route.Inbound{From: "06 12345678", Text: "stop"})
+		b.later(time.Hour)
+		b.want(id, Cancelled, "opted_out")
+		if n := len(modem.Log()); n != 1 {
+			t.Errorf("offered %d times", n)
+		}
+	})
+}
+
+func TestRefusedSIMStaysRefusedThroughASession(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open(modem)
+		modem.Answer(func(route.Outbound) (route.Receipt, error) {
+			return route.Receipt{}, &route.Error{Fate: route.Reject, Doubt: true, Code: "CMS 28", Text: "unidentified subscriber"}
+		})
+		for _, to := range []string{anna, bram, cees} {
+			b.add(Draft{To: to})
+			b.later(time.Second)
+		}
+		sameSIM := modem.Status()
+		modem.SetStatus(route.Status{State: route.Starting}) // a new session begins
+		modem.SetStatus(sameSIM)
+		b.later(time.Minute)
+		if info := b.q.Routes()[0]; info.Code != "sim_refused" {
+			t.Errorf("after a restart of the modem the SIM is %q", info.Code)
+		}
+		modem.SetIdentity("sim-new")
+		b.later(time.Second)
+		if info := b.q.Routes()[0]; info.Code == "sim_refused" {
+			t.Error("another SIM is blamed for the last one")
+		}
+	})
+}
+
+func TestRouteServesWhatAsksForItByName(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem, other := routetest.NewFake("counter"), routetest.NewFake("office")
+		b.open(modem, other)
+		for range 5 {
+			id := b.add(Draft{To: anna, Pool: "office"})
+			if m := b.want(id, Sent, "wait_report"); m.Route != "office" {
+				t.Errorf("it went by %s", m.Route)
+			}
+		}
+	})
+}
+
+func TestExpiresHasABound(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		b.open(routetest.NewFake("counter"))
+		var invalid *Invalid
+		_, err := b.q.Add(t.Context(), Draft{To: anna, Text: "x", Expires: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)})
+		if !errors.As(err, &invalid) || invalid.Field != "expires" {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -198,7 +198,7 @@ type RouteInfo struct {
 	Busy   int    `json:"busy"` // lanes with a message in hand
 }
 
-func (i *RouteInfo) serves() []string { return []string{i.Pool, pinned(i.Identity)} }
+func (i *RouteInfo) serves() []string { return linesOf(i.Route, i.Pool, i.Identity) }
 
 // code is the key of the plain text for this route, and whether it can send.
 func (i *RouteInfo) code() (string, bool) {

@@ -59,12 +59,12 @@ func (m *Message) finished() time.Time {
 }
 
 // retain wipes texts and removes messages and events whose time is over. It
-// works from the oldest on, in small commits.
+// works from the oldest on, in small commits, and steps over what is alive.
 func (q *Queue) retain(ctx context.Context, now time.Time) error {
 	keep := q.cfg.Retention
 	for _, step := range []struct {
 		keep time.Duration
-		do   func(tx *store.Tx, before time.Time) (more bool, err error)
+		do   func(tx *store.Tx, before time.Time, from ID) (next ID, more bool, err error)
 	}{
 		{keep.Text, q.wipeTexts},
 		{keep.Number, q.removeMessages},
@@ -72,86 +72,103 @@ func (q *Queue) retain(ctx context.Context, now time.Time) error {
 		{keep.Number, q.removeEvents},
 		{keep.Counts, q.removeCounts},
 	} {
-		if step.keep <= 0 {
-			continue
-		}
-		for more := true; more; {
+		var from, next ID
+		for more := step.keep > 0; more; from = next {
 			err := q.db.Commit(ctx, func(tx *store.Tx) (err error) {
-				more, err = step.do(tx, now.Add(-step.keep))
+				next, more, err = step.do(tx, now.Add(-step.keep), from)
 				return err
 			})
 			if err != nil {
 				return err
 			}
+			q.turned()
 		}
 	}
 	return nil
 }
 
-func (q *Queue) wipeTexts(tx *store.Tx, before time.Time) (more bool, err error) {
+// wipeTexts begins where all older texts are wiped. What is still alive keeps
+// its text, and that mark.
+func (q *Queue) wipeTexts(tx *store.Tx, before time.Time, from ID) (next ID, more bool, err error) {
 	mark, err := wipes.Get(tx, []byte("upto"))
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	if mark == nil {
 		mark = &wipe{}
 	}
-	upTo, n := mark.UpTo, 0
-	var due []ID
-	for m, err := range messages.Scan(tx, (mark.UpTo + 1).key()) {
-		if err != nil {
-			return false, err
-		}
-		end := m.finished()
-		if m.Created.After(before) || end.IsZero() || end.After(before) {
-			break // ids count up; one that is still alive holds the mark
-		}
-		due, upTo = append(due, m.ID), m.ID
-		if n++; n == wakeChunk {
-			break
+	start, upTo := max(from, mark.UpTo), mark.UpTo
+	due, next, more, alive, err := q.over(tx, before, start, func(m *Message) bool { return !m.Wiped })
+	if err != nil {
+		return 0, false, err
+	}
+	if start == mark.UpTo { // all before is wiped
+		upTo = next
+		if alive != 0 {
+			upTo = alive - 1
 		}
 	}
-	if len(due) == 0 {
-		return false, nil
-	}
-	for _, id := range due {
+	for _, m := range due {
 		// Past change: being wiped is nothing that happens to the message.
-		if _, err := messages.Update(tx, id.key(), func(m *Message) error { m.wipe(); return nil }); err != nil {
-			return false, err
+		if _, err := messages.Update(tx, m.ID.key(), func(m *Message) error { m.wipe(); return nil }); err != nil {
+			return 0, false, err
 		}
 	}
-	return n == wakeChunk, wipes.Put(tx, &wipe{UpTo: upTo})
+	if upTo > mark.UpTo {
+		err = wipes.Put(tx, &wipe{UpTo: upTo})
+	}
+	return next, more, err
+}
+
+// over looks at a chunk of the messages after from and returns those that
+// ended before a time and are wanted, how far it came, whether there may be
+// more, and the first that is alive.
+func (q *Queue) over(tx *store.Tx, before time.Time, from ID, want func(*Message) bool) (due []*Message, next ID, more bool, alive ID, err error) {
+	next = from
+	looked := 0
+	for m, err := range messages.Scan(tx, (from + 1).key()) {
+		if err != nil {
+			return nil, 0, false, 0, err
+		}
+		if m.Created.After(before) { // ids count up
+			return due, next, false, alive, nil
+		}
+		if looked == listChunk || len(due) == wakeChunk {
+			return due, next, true, alive, nil
+		}
+		looked++
+		next = m.ID
+		switch end := m.finished(); {
+		case end.IsZero() || end.After(before):
+			if alive == 0 {
+				alive = m.ID
+			}
+		case want(m):
+			due = append(due, m)
+		}
+	}
+	return due, next, false, alive, nil
 }
 
 // wipe takes the text out of a message; its counts stay.
 func (m *Message) wipe() {
-	m.Given, m.Changes = "", nil
+	m.Given, m.Changes, m.Wiped = "", nil, true
 	for i := range m.Segments {
 		m.Segments[i].Text = ""
 	}
 }
 
-func (q *Queue) removeMessages(tx *store.Tx, before time.Time) (more bool, err error) {
-	var due []*Message
-	looked := 0
-	for m, err := range messages.Scan(tx, nil) {
-		if err != nil {
-			return false, err
-		}
-		if m.Created.After(before) || looked == listChunk || len(due) == wakeChunk {
-			break
-		}
-		looked++
-		if end := m.finished(); !end.IsZero() && end.Before(before) {
-			due = append(due, m)
-		}
+func (q *Queue) removeMessages(tx *store.Tx, before time.Time, from ID) (ID, bool, error) {
+	due, next, more, _, err := q.over(tx, before, from, func(*Message) bool { return true })
+	if err != nil {
+		return 0, false, err
 	}
 	for _, m := range due {
 		if err := q.removeMessage(tx, m, m.State); err != nil {
-			return false, err
+			return 0, false, err
 		}
 	}
-	return len(due) == wakeChunk, nil
+	return next, more, nil
 }
 
 // removeMessage deletes a message with its story and leaves its count.
@@ -180,11 +197,11 @@ func (q *Queue) removeMessage(tx *store.Tx, m *Message, counted State) error {
 	return messages.Delete(tx, m.ID.key())
 }
 
-func (q *Queue) removeInbound(tx *store.Tx, before time.Time) (more bool, err error) {
+func (q *Queue) removeInbound(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
 	var due [][]byte
 	for in, err := range inbox.Scan(tx, nil) {
 		if err != nil {
-			return false, err
+			return 0, false, err
 		}
 		if in.At.After(before) || len(due) == wakeChunk {
 			break
@@ -193,18 +210,18 @@ func (q *Queue) removeInbound(tx *store.Tx, before time.Time) (more bool, err er
 	}
 	for _, key := range due {
 		if err := inbox.Delete(tx, key); err != nil {
-			return false, err
+			return 0, false, err
 		}
 	}
-	return len(due) == wakeChunk, nil
+	return 0, len(due) == wakeChunk, nil
 }
 
 // removeEvents removes what no message has in its story: those go with it.
-func (q *Queue) removeEvents(tx *store.Tx, before time.Time) (more bool, err error) {
+func (q *Queue) removeEvents(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
 	var due [][]byte
 	for e, err := range events.Scan(tx, nil) {
 		if err != nil {
-			return false, err
+			return 0, false, err
 		}
 		if e.At.After(before) || len(due) == wakeChunk {
 			break
@@ -215,18 +232,18 @@ func (q *Queue) removeEvents(tx *store.Tx, before time.Time) (more bool, err err
 	}
 	for _, key := range due {
 		if err := events.Delete(tx, key); err != nil {
-			return false, err
+			return 0, false, err
 		}
 	}
-	return len(due) == wakeChunk, nil
+	return 0, len(due) == wakeChunk, nil
 }
 
-func (q *Queue) removeCounts(tx *store.Tx, before time.Time) (more bool, err error) {
+func (q *Queue) removeCounts(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
 	last := before.In(q.cfg.Location).Format(time.DateOnly)
 	var due [][]byte
 	for c, err := range counts.Scan(tx, nil) {
 		if err != nil {
-			return false, err
+			return 0, false, err
 		}
 		if c.Day >= last || len(due) == wakeChunk {
 			break
@@ -235,10 +252,10 @@ func (q *Queue) removeCounts(tx *store.Tx, before time.Time) (more bool, err err
 	}
 	for _, key := range due {
 		if err := counts.Delete(tx, key); err != nil {
-			return false, err
+			return 0, false, err
 		}
 	}
-	return len(due) == wakeChunk, nil
+	return 0, len(due) == wakeChunk, nil
 }
 
 // Erased is the account of an erasure.
@@ -302,6 +319,9 @@ func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
 		}
 	}
 	done.Inbound = len(rows)
+	if err := dropOrphans(tx, number); err != nil {
+		return err
+	}
 	if err := concats.Delete(tx, store.Str(number)); err != nil {
 		return err
 	}
@@ -313,6 +333,25 @@ func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
 	}
 	tx.OnCommit(q.signal)
 	return q.note(tx, nil, Event{Kind: KindErased, By: by})
+}
+
+// dropOrphans forgets reports about a number that fit no message.
+func dropOrphans(tx *store.Tx, number string) error {
+	var keys [][]byte
+	for o, err := range orphans.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		if sameNumber(o.Report.To, number) {
+			keys = append(keys, store.Join(refKey(o.Report.Identity, o.Report.Ref), seqKey(o.Seq)))
+		}
+	}
+	for _, key := range keys {
+		if err := orphans.Delete(tx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // About is all that is kept about one number.

@@ -20,14 +20,18 @@ func TestRetention(t *testing.T) {
 		modem.AutoReport(time.Second)
 		b.openWith(Config{Retention: Retention{Text: 3 * day, Number: 9 * day, Counts: 73 * day}}, modem)
 		id := b.add(Draft{To: anna, Text: "Geheim verhaal"})
-		planned := b.add(Draft{To: bram, At: time.Now().Add(30 * day)})
 		b.later(time.Minute)
+		planned := b.add(Draft{To: bram, At: time.Now().Add(30 * day)})
+		behind := b.add(Draft{To: cees, Text: "Ook geheim"}) // what lives before it does not keep its text
 		b.deliver(modem, route.Inbound{From: anna, Text: "Antwoord"})
 		b.later(2 * day)
 		if got := b.get(id).Text(); got != "Geheim verhaal" {
 			t.Errorf("after 2 days the text is %q", got)
 		}
 		b.later(day + time.Hour)
+		if m := b.get(behind); m.Text() != "" {
+			t.Errorf("a living message keeps the text of those behind it: %q", m.Text())
+		}
 		if m := b.get(id); m.Text() != "" || m.To != anna || m.State != Delivered {
 			t.Errorf("after 3 days: text %q, to %q, %s", m.Text(), m.To, m.State)
 		}
@@ -49,7 +53,7 @@ func TestRetention(t *testing.T) {
 			}
 			return nil
 		})
-		if len(kept) != 1 || kept[0].Number != 1 || kept[0].State != Delivered || kept[0].Day != "2026-11-24" {
+		if len(kept) != 1 || kept[0].Number != 2 || kept[0].State != Delivered || kept[0].Day != "2026-11-24" {
 			t.Errorf("counts: %+v", kept)
 		}
 		var gone *Gone

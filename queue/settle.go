@@ -11,9 +11,9 @@ import (
 	"tillpost/queue/store"
 )
 
-// settle commits the one verdict of an attempt. It does not give up: as long
-// as the disk refuses, the lane stands, and if the box stops meanwhile, the
-// message is found sending at the next start and becomes unknown.
+// settle commits the one verdict of an attempt. As long as the disk refuses, the
+// lane stands and tries again; when the box stops meanwhile, the message is
+// found sending at the next start and becomes unknown.
 func (q *Queue) settle(ctx context.Context, r *runner, m *Message, f *flight, rcpt route.Receipt, sendErr error) {
 	defer close(f.landed)
 	ctx = context.WithoutCancel(ctx)
@@ -31,8 +31,12 @@ func (q *Queue) settle(ctx context.Context, r *runner, m *Message, f *flight, rc
 		if err == nil || errors.Is(err, errStale) || errors.Is(err, ErrNotFound) || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrSealed) {
 			break
 		}
+		if closed(r.over) {
+			q.log.Error("what became of a message is not written down; it will be unknown at the next start", "msg", m.ID, "err", err)
+			break
+		}
 		q.log.Error("cannot write down what became of a message; trying again", "msg", m.ID, "err", err)
-		wait(ctx, time.Now().Add(pause), nil, nil)
+		wait(ctx, time.Now().Add(pause), r.over, nil)
 	}
 	q.mu.Lock()
 	delete(q.flights, m.ID)

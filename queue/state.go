@@ -47,12 +47,17 @@ const (
 )
 
 // door is the only place where a state follows from another. A cause that a
-// state does not list is impossible for it, with one exception: reports never
-// go backwards, so a state that lists none of them ignores them (see On).
+// state does not list is impossible for it and changes nothing: a report that
+// would go backwards is kept in the story and otherwise ignored (conclude).
 var door = map[State]map[cause]State{
 	Scheduled: {onDue: Queued, onHold: Held, onExpire: Expired, onCancel: Cancelled},
-	Queued:    {onTake: Sending, onHold: Held, onExpire: Expired, onCancel: Cancelled},
-	Held:      {onRelease: Queued, onExpire: Expired, onCancel: Cancelled},
+	Queued: {
+		onTake: Sending, onHold: Held, onExpire: Expired, onCancel: Cancelled,
+		// It is to be sent again because its answer was lost, and a report of
+		// the first try comes after all.
+		onReportSent: Sent, onDelivered: Delivered, onUndelivered: Undelivered,
+	},
+	Held: {onRelease: Queued, onExpire: Expired, onCancel: Cancelled},
 	Sending: {
 		onHandedOver: Sent, onRelayed: Sending, onNotOffered: Queued, onRetry: Queued,
 		onReject: Failed, onLost: Unknown, onCancel: Cancelled, onExpire: Expired,

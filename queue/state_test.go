@@ -17,7 +17,7 @@ import (
 // walks every pair of state and cause; what is not drawn must be refused.
 const doorPicture = `
 scheduled   due→queued hold→held expire→expired cancel→cancelled
-queued      take→sending hold→held expire→expired cancel→cancelled
+queued      take→sending hold→held expire→expired cancel→cancelled report_sent→sent delivered→delivered undelivered→undelivered
 held        release→queued expire→expired cancel→cancelled
 sending     handed_over→sent relayed→sending not_offered→queued retry→queued reject→failed lost→unknown cancel→cancelled expire→expired report_sent→sent delivered→delivered undelivered→undelivered given_back→queued
 sent        report_sent→sent delivered→delivered undelivered→undelivered given_back→queued resend→queued

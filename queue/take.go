@@ -66,7 +66,7 @@ func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Mess
 			return err
 		}
 		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
-		if err != nil || m.State != Sending { // held for quiet hours
+		if err != nil || m.State != Sending { // it may not go now
 			next, m = time.Now(), nil
 			return err
 		}
@@ -165,8 +165,14 @@ func sooner(a, b time.Time) time.Time {
 
 // begin records the attempt, before the route sees the message.
 func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
-	if held, err := q.holdForQuiet(tx, m); held || err != nil {
+	if stop, err := q.mayNotGo(tx, m); stop || err != nil {
 		return err
+	}
+	// What was lost is offered anew; until now its report could still settle it.
+	for i := range m.Parts {
+		if m.Parts[i].State == PartUnknown {
+			m.Parts[i] = Part{N: i + 1, State: PartWaiting}
+		}
 	}
 	if err := m.move(onTake); err != nil {
 		return err
@@ -175,7 +181,7 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 	m.Attempt++
 	m.Route, m.Identity, m.Took, m.Wake = r.name, identity, time.Now(), time.Time{}
 	m.Why = because("sending")
-	if len(m.Segments) > 1 && !m.out() {
+	if len(m.Segments) > 1 && m.ConcatRef == 0 {
 		ref, err := q.nextRef(tx, m.To, m.RefBits)
 		if err != nil {
 			return err
@@ -189,6 +195,24 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 		return nil // the story has the first of these
 	}
 	return q.note(tx, m, Event{Kind: KindTaken, Route: r.name, Identity: identity})
+}
+
+// mayNotGo is the last look before an attempt: a message whose time has run out,
+// marketing to who has opted out meanwhile, and marketing in quiet hours.
+func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
+	if !m.Expires.After(time.Now()) {
+		return true, q.end(tx, m, onExpire, because("expired"), Event{Kind: KindExpired})
+	}
+	if m.Class == Marketing && !m.left() {
+		o, err := optOuts.Get(tx, store.Str(q.hash(m.To)))
+		if err != nil {
+			return true, err
+		}
+		if o != nil {
+			return true, q.end(tx, m, onCancel, because("opted_out"), Event{Kind: KindCancelled, Code: "opted_out"})
+		}
+	}
+	return q.holdForQuiet(tx, m)
 }
 
 // nextRef chooses the concatenation reference of a long message. It counts up

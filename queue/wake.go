@@ -26,11 +26,14 @@ const (
 // runTimer does what is due by the clock: planned messages whose time has
 // come, waits that expire, the resend policy of unknown ones, reports that
 // never came. It also commits what routes have to tell about themselves.
-func (q *Queue) runTimer(ctx context.Context) {
+func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 	nextSweep := time.Now()
 	for {
 		now := time.Now()
-		q.beat.Store(now.UnixNano())
+		q.turned()
+		if err := q.db.Sealed(); err != nil {
+			broken(err)
+		}
 		if err := q.commitNews(ctx); err != nil && ctx.Err() == nil {
 			q.log.Error("cannot write down what a route told; trying again", "err", err)
 		}
@@ -58,13 +61,16 @@ func (q *Queue) runTimer(ctx context.Context) {
 		q.mu.Unlock()
 		wait(ctx, next, nil, q.poke)
 		if ctx.Err() != nil {
-			if err := q.commitNews(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrClosed) {
+			if err := q.commitNews(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrSealed) {
 				q.log.Error("the last change of a route is not in the log of events", "err", err)
 			}
 			return
 		}
 	}
 }
+
+// turned keeps the heartbeat fresh: the timer is at work, however much there is.
+func (q *Queue) turned() { q.beat.Store(time.Now().UnixNano()) }
 
 // wakeBy makes the timer look no later than t.
 func (q *Queue) wakeBy(t time.Time) {
@@ -94,6 +100,7 @@ func (q *Queue) wakeDue(ctx context.Context, now time.Time) (next time.Time, err
 		if err != nil {
 			return next, err
 		}
+		q.turned()
 		if len(due) > 0 {
 			err = q.db.Commit(ctx, func(tx *store.Tx) error {
 				for _, id := range due {
@@ -153,7 +160,7 @@ func (q *Queue) actsNow(m *Message, now time.Time) bool {
 	case Queued:
 		return !m.Expires.After(now) || (m.canRestart() && !q.identityReady(m.Pin))
 	case Unknown:
-		return m.OnUnknown == OnUnknownResend && m.Resent == 0 && !q.silent(m)
+		return !m.Expires.After(now) || (m.OnUnknown == OnUnknownResend && m.Resent == 0 && !q.silent(m))
 	}
 	return false
 }
@@ -177,6 +184,9 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 		case m.State == Sent:
 			m.Wake, m.Why = time.Time{}, because("no_report")
 			return q.note(tx, m, Event{Kind: KindNoReport})
+		case m.State == Unknown && !m.Expires.After(now):
+			m.Wake, m.Why = time.Time{}, because("unsure_expired")
+			return q.note(tx, m, Event{Kind: KindExpired})
 		case m.State == Unknown:
 			return q.resend(tx, m, "policy on_unknown: resend")
 		case !m.Expires.After(now):
@@ -197,23 +207,17 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 	return err
 }
 
-// resend sends an unknown or ended message once more. A long one whose first
-// parts are known to have left goes on after them.
+// resend sends an unknown or ended message once more; a person may do so even
+// when its time has run out. A long one whose first parts are known to have left
+// goes on after them. What was lost stays so until a lane takes it: until then
+// a report can still show that nothing need be sent.
 func (q *Queue) resend(tx *store.Tx, m *Message, by string) error {
 	unknown := m.State == Unknown
 	if err := m.move(onResend); err != nil {
 		return err
 	}
 	m.Resent++
-	if unknown {
-		for i := range m.Parts {
-			if p := &m.Parts[i]; p.State == PartUnknown {
-				m.Parts[i] = Part{N: i + 1, State: PartWaiting}
-			}
-		}
-		m.Pin = ""
-		m.pin()
-	} else {
+	if !unknown {
 		m.startAgain()
 		m.Tried = 0
 	}
@@ -324,6 +328,7 @@ func (q *Queue) sweep(ctx context.Context, now time.Time) error {
 		if err != nil || len(gone) == 0 {
 			return err
 		}
+		q.turned()
 		err = q.db.Commit(ctx, func(tx *store.Tx) error {
 			for _, g := range gone {
 				if g.orphan != nil {

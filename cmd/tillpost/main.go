@@ -163,5 +163,5 @@ func defaultSocket() string {
 	if _, err := os.Stat(unitSocket); err == nil {
 		return unitSocket
 	}
-	return filepath.Join(dataDir, "tillpost.sock")
+	return filepath.Join(configuredDir(), "tillpost.sock")
 }

@@ -201,7 +201,7 @@ var errGoexit = errors.New("store: the function of a commit ended its goroutine"
 // returns -1, or answers only the call that spoiled the transaction and
 // returns its index, having changed nothing.
 func (db *DB) group(calls []*call) (culprit int) {
-	if err := db.isSealed(); err != nil {
+	if err := db.Sealed(); err != nil {
 		db.fail(calls, err)
 		return -1
 	}
@@ -356,7 +356,9 @@ func (db *DB) seal(cause error) error {
 	return db.sealed
 }
 
-func (db *DB) isSealed() error {
+// Sealed returns why nothing is written any more (an ErrSealed), or nil. Only
+// opening the file again helps.
+func (db *DB) Sealed() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return db.sealed

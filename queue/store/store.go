@@ -138,7 +138,7 @@ const saveAbove = 16 << 20
 // which pages are free: half its time. It is saved at no other commit.
 func (db *DB) saveFreeList() {
 	size, _, err := db.size()
-	if err != nil || size < saveAbove || db.isSealed() != nil {
+	if err != nil || size < saveAbove || db.Sealed() != nil {
 		return
 	}
 	db.bolt.NoFreelistSync = false

@@ -86,11 +86,10 @@ func (a *API) acceptOnce(c *call, q *request, in wire.Send) (*reply, error) {
 	return rep, err
 }
 
-// accepted is the answer to a message that was just accepted. Its story is one
-// event long, so the store need not be asked for it.
+// accepted is the answer to a message that was just accepted, with the story it
+// has by then; the store need not be asked for it.
 func (a *API) accepted(c *call, m *queue.Message) (*reply, error) {
-	birth := queue.Event{Seq: m.Events[0], At: m.Created, Kind: queue.KindAccepted, Msg: m.ID, State: m.State, By: m.Till, Until: m.At}
-	return answer(http.StatusAccepted, a.tell(c, m, m.Why, m.Until(), []queue.Event{birth}))
+	return answer(http.StatusAccepted, a.tell(c, m, m.Why, m.Until(), m.Noted()))
 }
 
 // draft reads the fields of the API into the terms of the queue, which checks

@@ -20,6 +20,7 @@ import (
 type lobby struct {
 	mu     sync.Mutex
 	shut   bool
+	inside []net.Conn // the SMSC's ends
 	come   chan net.Conn
 	open   chan struct{} // closed by the first Accept
 	closed chan struct{}
@@ -43,6 +44,12 @@ func (l *lobby) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case l.come <- theirs:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.shut { // meanwhile
+			return nil, errors.Join(errRefused, theirs.Close())
+		}
+		l.inside = append(l.inside, theirs)
 		return ours, nil
 	case <-l.closed:
 		return nil, errRefused
@@ -55,6 +62,18 @@ func (l *lobby) close(shut bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shut = shut
+}
+
+// empty shuts the lobby and ends every connection, also one whose bind has only
+// begun.
+func (l *lobby) empty() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shut = true
+	for _, c := range l.inside {
+		c.Close()
+	}
+	l.inside = nil
 }
 
 func (l *lobby) Accept() (net.Conn, error) {
@@ -141,7 +160,7 @@ func harness(change func(*Config)) func(t *testing.T) routetest.Harness {
 				return seen
 			},
 			Release: m.Release,
-			Drop:    func() { l.close(true); m.Disconnect() },
+			Drop:    l.empty,
 			Connect: func() { l.close(false) },
 			Deliver: func(text string) {
 				m.Bring(smsc.Message{From: "31687654321", To: "31600000000", Coding: codingASCII, Text: []byte(text)})

@@ -272,12 +272,12 @@ func (c *Config) validateRoutes(ps *problems) {
 
 // validateRules checks what decides about messages.
 func (c *Config) validateRules(ps *problems) {
-	pools, names := map[string]bool{"sms": true}, map[string]bool{}
-	for _, m := range c.Modems {
-		pools[m.Pool], names[m.Name] = true, true
+	pools := map[string]bool{"sms": true}
+	for _, m := range c.Modems { // a route also serves what asks for it by name
+		pools[m.Pool], pools[m.Name] = true, true
 	}
 	for _, s := range c.SMPP {
-		pools[s.Pool], names[s.Name] = true, true
+		pools[s.Pool], pools[s.Name] = true, true
 	}
 	for i, r := range c.Routing {
 		at := fmt.Sprintf("routing[%d]", i)
@@ -286,11 +286,7 @@ func (c *Config) validateRules(ps *problems) {
 			ps.oneOf(at+".class", r.Class, string(queue.Transactional), string(queue.Marketing))
 		}
 		ps.between(at+".min_attempt", r.MinAttempt, 0, 100)
-		switch {
-		case pools[r.Pool]:
-		case names[r.Pool]: // the queue serves pools, and this one nobody would
-			ps.fault(at+".pool", "%q is a route, and this build sends to pools only: give that route pool = %[1]q", r.Pool)
-		default:
+		if !pools[r.Pool] {
 			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", r.Pool, strings.Join(sortedKeys(pools), ", "))
 		}
 	}

@@ -134,8 +134,8 @@ func TestConfigProblems(t *testing.T) {
 				`FILE:4: tariff.currency: "euro" is not a currency`, `FILE:5: tariff.pool: "x" is no pool`}},
 		{"two tariffs for the same numbers", "[[tariff]]\nprefix = \"+31\"\nper_part = \"0.045\"\ncurrency = \"EUR\"\n[[tariff]]\nprefix = \"+31\"\nper_part = \"0.05\"\ncurrency = \"EUR\"\n",
 			[]string{`FILE:6: tariff.prefix: there are two tariffs`}},
-		{"routing to a route that is in another pool", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\n[[routing]]\npool = \"a\"\n",
-			[]string{`FILE:5: routing.pool: "a" is a route, and this build sends to pools only: give that route pool = "a"`}},
+		{"routing to a route by its name, and to nobody", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\n[[routing]]\npool = \"a\"\n[[routing]]\npool = \"b\"\n",
+			[]string{`FILE:7: routing.pool: "b" is no pool; the modems and SMSCs of this file make up a, sms`}},
 		{"a country whose numbers nobody here can read", "country = \"JP\"\n",
 			[]string{`FILE:1: country: national numbers of JP cannot be read; choose one of`}},
 	}

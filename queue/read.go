@@ -166,7 +166,7 @@ func (q *Queue) explainLine(m *Message) Reason {
 		if !slices.Contains(info.serves(), line) {
 			continue
 		}
-		code, ready := info.code()
+		code, ready := info.Plain()
 		if !ready {
 			worst = code
 			continue
@@ -200,8 +200,8 @@ type RouteInfo struct {
 
 func (i *RouteInfo) serves() []string { return linesOf(i.Route, i.Pool, i.Identity) }
 
-// code is the key of the plain text for this route, and whether it can send.
-func (i *RouteInfo) code() (string, bool) {
+// Plain is the key of the plain text for this route, and whether lanes take.
+func (i *RouteInfo) Plain() (code string, ready bool) {
 	switch {
 	case i.Paused:
 		return "paused", false
@@ -213,12 +213,6 @@ func (i *RouteInfo) code() (string, bool) {
 		return "starting", false
 	}
 	return "stopped", false
-}
-
-// Words says in plain words how the route is, with the lamp it deserves.
-func (i *RouteInfo) Words(lang string) (text, lamp string) {
-	code, _ := i.code()
-	return Words(code, lang, nil), Lamp(code)
 }
 
 // Routes lists all routes by name.

@@ -14,11 +14,7 @@ import (
 
 func (a *API) health(lang string) wire.Health {
 	b := lamp.Look(a.queue, a.db)
-	h := wire.Health{Status: string(b.Health), Lamp: string(b.Colour), Code: b.Code, Reason: queue.Words(b.Code, lang, nil)}
-	if b.Health == lamp.Down { // for machines and technicians; a page says it in four languages
-		h.Reason = "The store cannot be read, or the queue does not turn. Restart the box; what it accepted is safe."
-	}
-	return h
+	return wire.Health{Status: string(b.Health), Lamp: string(b.Colour), Code: b.Code, Reason: queue.Words(b.Code, lang, nil)}
 }
 
 // healthz says one word to anybody, and more to who has a key.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"tillpost/queue"
-	"tillpost/queue/route"
 	"tillpost/queue/store"
 )
 
@@ -41,18 +40,8 @@ type Way struct {
 
 // Of is the lamp of a way out.
 func Of(r queue.RouteInfo) Way {
-	w := Way{Code: r.Code, Ready: r.State == route.Ready && !r.Paused}
-	switch {
-	case r.Paused:
-		w.Code = "paused"
-	case w.Code != "":
-	case r.State == route.Ready:
-		w.Code = "ok"
-	case r.State == route.Starting:
-		w.Code = "starting"
-	default:
-		w.Code = "stopped"
-	}
+	var w Way
+	w.Code, w.Ready = r.Plain()
 	w.Colour = colours[queue.Lamp(w.Code)]
 	if w.Colour == "" { // a code without words: never let it look well
 		w.Colour = Stop

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,7 +207,9 @@ func TestSourceThatFailsEndsTheConnectionWithAReason(t *testing.T) {
 func TestTooMuchTalkEndsTheConnection(t *testing.T) {
 	p := open(t, nil)
 	ws := p.dial(t)
-	if err := ws.WriteMessage(websocket.TextMessage, make([]byte, 50_000)); err != nil {
+	// The hub may hang up before it has read everything.
+	err := ws.WriteMessage(websocket.TextMessage, make([]byte, 50_000))
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Fatal(err)
 	}
 	until(t, func() bool { return p.hub.Len() == 0 })

@@ -183,7 +183,7 @@ func (q *Queue) compose(d *Draft) (*text.Plan, error) {
 	}
 	plan, err := text.Compose(d.Text, text.Options{
 		Encoding: text.Encoding(d.Encoding), MaxParts: limit, Lang: d.Lang,
-		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking,
+		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking, Cedilla: q.cfg.Cedilla,
 	})
 	if err != nil {
 		return plan, invalidText(err, "text")

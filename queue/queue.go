@@ -35,8 +35,9 @@ type Config struct {
 	Retention Retention
 	Routing   []Rule // first match wins; none: DefaultPool
 	Tariffs   text.Tariffs
-	RefBits   int // of concatenation references: 8 (default) or 16
-	Shift     int // national tables the shop allows, 0 none
+	RefBits   int  // of concatenation references: 8 (default) or 16
+	Cedilla   bool // smart may write ç as c
+	Shift     int  // national tables the shop allows, 0 none
 	Locking   int
 
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes

@@ -27,6 +27,7 @@ type Config struct {
 	Routing    []RoutingRow `toml:"routing"`
 	Tariffs    []Tariff     `toml:"tariff"`
 	Limits     Limits       `toml:"limits"`
+	Text       Text         `toml:"text"`
 	QuietHours QuietHours   `toml:"quiet_hours"`
 	Retention  Retention    `toml:"retention"`
 	Drop       Drop         `toml:"drop"`
@@ -140,6 +141,17 @@ type Limits struct {
 	minFree int64 // bytes; 0: the store's default
 }
 
+// Text is [text]: how texts become short messages.
+type Text struct {
+	RefBits int    `toml:"ref_bits"` // of the reference that joins the parts of a long text: 8 or 16
+	Cedilla bool   `toml:"cedilla"`  // smart may write ç as c, which GSM-7 lacks in lower case
+	Shift   string `toml:"shift"`    // national tables that every phone of the customers reads:
+	Locking string `toml:"locking"`  // "", turkish, spanish (no locking table) or portuguese
+}
+
+// nationalTables are the language identifiers of 3GPP TS 23.038 §6.2.1.2.4.
+var nationalTables = map[string]int{"": 0, "turkish": 1, "spanish": 2, "portuguese": 3}
+
 // QuietHours is [quiet_hours].
 type QuietHours struct {
 	Enabled bool `toml:"enabled"`
@@ -174,6 +186,7 @@ func defaultConfig() *Config {
 		Country:    "NL",
 		Language:   "en",
 		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000},
+		Text:       Text{RefBits: 8},
 		QuietHours: QuietHours{Enabled: true},
 		Retention:  Retention{TextDays: 30, NumberDays: 90},
 	}

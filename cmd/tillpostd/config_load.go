@@ -331,6 +331,11 @@ func (c *Config) validateLimits(ps *problems) {
 	}
 	ps.between("limits.max_parts", c.Limits.MaxParts, 1, 255) // TS 23.040 §9.2.3.24.1: one octet
 	ps.between("limits.queue_max", c.Limits.QueueMax, 1, 100_000_000)
+	if c.Text.RefBits != 8 && c.Text.RefBits != 16 {
+		ps.fault("text.ref_bits", "is %d, must be 8 (which every phone reads) or 16", c.Text.RefBits)
+	}
+	ps.oneOf("text.shift", c.Text.Shift, "", "turkish", "spanish", "portuguese")
+	ps.oneOf("text.locking", c.Text.Locking, "", "turkish", "portuguese")
 	if s := c.Limits.MinFree; s != "" {
 		parts := sizeForm.FindStringSubmatch(s)
 		if parts == nil {

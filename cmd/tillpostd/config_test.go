@@ -52,8 +52,19 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		t.Errorf("two parts to %v cost %q, %v", to, got, err)
 	}
 
-	// Both ways: a field of the schema that the contract does not show would
-	// be a name nobody was told about.
+	// Both ways: a field of the schema that neither the contract nor the README
+	// shows would be a name nobody was told about.
+	beside := []string{"modem.pin", "smpp.password", "email.password"} // inline secrets
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"ref_bits", "cedilla", "shift", "locking"} {
+		if !strings.Contains(string(readme), "\n    "+key+" ") {
+			t.Errorf("the README does not show text.%s", key)
+		}
+		beside = append(beside, "text."+key)
+	}
 	lines := keyLines(string(data))
 	shown := string(data)
 	var walk func(path string, v reflect.Type)
@@ -63,8 +74,8 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		}
 		if v.Kind() != reflect.Struct {
 			if _, ok := lines[path]; !ok && !strings.Contains(shown, lastKey("."+path)) &&
-				!slices.Contains([]string{"modem.pin", "smpp.password", "email.password"}, withoutIndexes(path)) {
-				t.Errorf("schema key %s is not in the contract", path)
+				!slices.Contains(beside, withoutIndexes(path)) {
+				t.Errorf("schema key %s is neither in the contract nor in the README", path)
 			}
 			return
 		}
@@ -134,6 +145,8 @@ func TestConfigProblems(t *testing.T) {
 				`FILE:4: tariff.currency: "euro" is not a currency`, `FILE:5: tariff.pool: "x" is no pool`}},
 		{"two tariffs for the same numbers", "[[tariff]]\nprefix = \"+31\"\nper_part = \"0.045\"\ncurrency = \"EUR\"\n[[tariff]]\nprefix = \"+31\"\nper_part = \"0.05\"\ncurrency = \"EUR\"\n",
 			[]string{`FILE:6: tariff.prefix: there are two tariffs`}},
+		{"texts as no network knows them", "[text]\nref_bits = 12\nshift = \"klingon\"\nlocking = \"spanish\"\n",
+			[]string{`FILE:2: text.ref_bits: is 12, must be 8`, `FILE:3: text.shift: "klingon"`, `FILE:4: text.locking: "spanish"`}},
 		{"routing to a route by its name, and to nobody", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\n[[routing]]\npool = \"a\"\n[[routing]]\npool = \"b\"\n",
 			[]string{`FILE:7: routing.pool: "b" is no pool; the modems and SMSCs of this file make up a, sms`}},
 		{"a country whose numbers nobody here can read", "country = \"JP\"\n",

@@ -68,6 +68,8 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Country: cfg.Country, Countries: cfg.Limits.Countries,
 		Language: cfg.Language, Location: cfg.location,
 		MaxParts: cfg.Limits.MaxParts, QueueMax: cfg.Limits.QueueMax,
+		RefBits: cfg.Text.RefBits, Cedilla: cfg.Text.Cedilla,
+		Shift: nationalTables[cfg.Text.Shift], Locking: nationalTables[cfg.Text.Locking],
 		Limits:    queue.Limits{QuietHours: cfg.QuietHours.Enabled},
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,

@@ -24,5 +24,7 @@
 //
 // To read it in an hour: message.go (the record), state.go (the door), add.go,
 // take.go, lane.go, settle.go, report.go, wake.go, and queue.go for how the
-// parts are wired.
+// parts are wired. Then what a message meets on its way: routing.go and quota.go
+// (who may carry it), limits.go and quiet.go (who may be sent to, and when),
+// inbox.go and optout.go (what comes back), retention.go (what is forgotten).
 package queue

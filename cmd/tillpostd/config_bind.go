@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tillpost/webui/api"
 )
 
 // A problem is one fault of the boot file: where, which key, and what to do.
@@ -198,7 +200,7 @@ func fields(t reflect.Type) map[string]int {
 // unknownKey words the refusal of a key, with the nearest one that exists, or
 // the table where this one would be right.
 func unknownKey(path, key string, t reflect.Type) string {
-	if near := nearest(key, sortedKeys(fields(t))); near != "" {
+	if near := api.Nearest(key, sortedKeys(fields(t))); near != "" {
 		return fmt.Sprintf("this key is not known; did you mean %q?", near)
 	}
 	top := reflect.TypeFor[Config]()
@@ -219,38 +221,6 @@ func unknownKey(path, key string, t reflect.Type) string {
 		return "this key is not known here; it belongs at the top of the file, before the first [table]"
 	}
 	return "this key is not known; known here are " + strings.Join(sortedKeys(fields(t)), ", ")
-}
-
-// nearest finds the candidate that a slip of the hand turned into word, or "".
-func nearest(word string, candidates []string) string {
-	best, least := "", max(1, len(word)/3)+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), c); d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, drop or replace (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // keyLines finds the line of every key and table by its path, such as

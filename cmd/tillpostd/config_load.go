@@ -20,6 +20,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/text"
+	"tillpost/webui/api"
 )
 
 // loadConfig reads and validates the boot file. A file that does not exist is
@@ -412,7 +413,7 @@ func (ps *problems) oneOf(path, value string, allowed ...string) {
 		}
 	}
 	hint := ""
-	if near := nearest(value, allowed); near != "" {
+	if near := api.Nearest(value, allowed); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
 	ps.fault(path, "%q is not one of %s%s", value, strings.Join(allowed, ", "), hint)

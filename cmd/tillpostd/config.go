@@ -100,7 +100,10 @@ type SMPP struct {
 	LongMessages string        `toml:"long_messages"` // udh | sar | payload
 	ReceiptID    string        `toml:"receipt_id"`    // auto | same | hex-dec | dec-hex
 	Validity     time.Duration `toml:"validity"`
+	SendTimeout  time.Duration `toml:"send_timeout"` // patience for one submit_sm_resp
 	Pool         string        `toml:"pool"`
+
+	MessageReference bool `toml:"message_reference"` // each part carries a user_message_reference
 }
 
 // Email is [email].
@@ -206,6 +209,7 @@ func (s *SMPP) defaults() {
 	s.LongMessages = "udh"
 	s.ReceiptID = "auto"
 	s.Validity = 24 * time.Hour
+	s.SendTimeout = 60 * time.Second
 	s.Pool = "sms"
 }
 

@@ -258,6 +258,7 @@ func (c *Config) validateRoutes(ps *problems) {
 			}
 		}
 		ps.atLeast(at+".validity", int64(s.Validity/time.Minute), 5, " minutes")
+		ps.atLeast(at+".send_timeout", int64(s.SendTimeout/time.Second), 1, " second")
 		ps.poolName(at+".pool", s.Pool)
 	}
 	if e := c.Email; e != nil {

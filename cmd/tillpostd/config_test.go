@@ -59,11 +59,16 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"ref_bits", "cedilla", "shift", "locking"} {
-		if !strings.Contains(string(readme), "\n    "+key+" ") {
-			t.Errorf("the README does not show text.%s", key)
+	for section, keys := range map[string][]string{
+		"text": {"ref_bits", "cedilla", "shift", "locking"},
+		"smpp": {"message_reference", "send_timeout"},
+	} {
+		for _, key := range keys {
+			if !strings.Contains(string(readme), "\n    "+key+" ") {
+				t.Errorf("the README does not show %s.%s", section, key)
+			}
+			beside = append(beside, section+"."+key)
 		}
-		beside = append(beside, "text."+key)
 	}
 	lines := keyLines(string(data))
 	shown := string(data)

@@ -48,6 +48,7 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
 			Window: s.Window, PartsPerSecond: s.PartsPerSec,
 			Source: s.Source, SourceTON: s.SourceTON, SourceNPI: s.SourceNPI, DestTON: s.DestTON, DestNPI: s.DestNPI,
 			Alphabet: s.Alphabet, LongMessages: s.LongMessages, ReceiptID: s.ReceiptID, Validity: s.Validity,
+			MessageReference: s.MessageReference, SendTimeout: s.SendTimeout,
 			Memory: q.Memory(s.Name),
 			Log:    log.With("route", s.Name),
 		})

@@ -64,7 +64,8 @@ func TestDoorWalksEveryPair(t *testing.T) {
 	}
 }
 
-// Nothing but the door assigns a state: a message that is new, and move.
+// Nothing but the door assigns a state: a message that is new, one that is
+// read from the disk, and move.
 func TestOnlyTheDoorAssignsStates(t *testing.T) {
 	assign := regexp.MustCompile(`\bm\.State(,[^=]*)? = `)
 	found := 0
@@ -85,13 +86,13 @@ func TestOnlyTheDoorAssignsStates(t *testing.T) {
 				continue
 			}
 			found++
-			if name != "add.go" && name != "queue.go" {
+			if name != "add.go" && name != "queue.go" && name != "record.go" {
 				t.Errorf("%s:%d assigns a state past the door: %s", name, n+1, strings.TrimSpace(line))
 			}
 		}
 	}
-	if found != 3 { // accepted, scheduled, and move itself
-		t.Errorf("found %d assignments of a message's state, expected 3", found)
+	if found != 4 { // accepted, scheduled, read, and move itself
+		t.Errorf("found %d assignments of a message's state, expected 4", found)
 	}
 }
 

@@ -64,9 +64,10 @@ var (
 		return [][]byte{store.Join(store.Str(tail(m.To)), m.ID.key())}
 	})
 
-	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef, byTo).Rising()
+	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef, byTo).
+			Rising().Packed(writeMessage, readMessage)
 
-	events = store.NewTable("event", func(e *Event) []byte { return seqKey(e.Seq) }).Rising()
+	events = store.NewTable("event", func(e *Event) []byte { return seqKey(e.Seq) }).Rising().Packed(writeEvent, readEvent)
 
 	// Reports that matched nothing yet; kept for 24 hours.
 	orphans = store.NewTable("report.orphan", func(o *orphan) []byte {

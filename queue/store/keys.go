@@ -45,6 +45,13 @@ func timeBits(t time.Time) uint64 {
 	return uint64(t.UnixNano()) ^ signBit
 }
 
+func bitsTime(v uint64) time.Time {
+	if v == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(v^signBit)).UTC()
+}
+
 // escapeStr keeps the zero byte free to end a string, and the order as it was.
 var (
 	escapeStr   = strings.NewReplacer("\x00", "\x01\x01", "\x01", "\x01\x02")
@@ -124,11 +131,7 @@ func (k *Key) U64() uint64 {
 
 // Time reads a part made by Time, in UTC.
 func (k *Key) Time() time.Time {
-	v := k.U64()
-	if v == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(v^signBit)).UTC()
+	return bitsTime(k.U64())
 }
 
 // Str reads a part made by Str.

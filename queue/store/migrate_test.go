@@ -105,7 +105,7 @@ var shout = step{"write texts in capitals", func(tx *bolt.Tx, _ *meta) error {
 }}
 
 func TestOldFileIsCopiedAsideAndBroughtUpToDate(t *testing.T) {
-	path := copyFixture(t, 1)
+	path := copyFixture(t, len(migrations))
 	before, err := os.ReadFile(path)
 	must(t, err)
 	var log bytes.Buffer
@@ -120,7 +120,7 @@ func TestOldFileIsCopiedAsideAndBroughtUpToDate(t *testing.T) {
 	closeChecked(t, db)
 
 	var line struct{ Copy string }
-	if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Copy != path+".v1" {
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil || line.Copy != fmt.Sprint(path, ".v", len(migrations)) {
 		t.Errorf("the log says %s", log.Bytes())
 	}
 	// The old program opens the copy, with everything in it.
@@ -139,7 +139,7 @@ func TestOldFileIsCopiedAsideAndBroughtUpToDate(t *testing.T) {
 	if !errors.Is(err, ErrFuture) {
 		t.Fatalf("told %v", err)
 	}
-	for _, want := range []string{path, "layout 2", "knows 1", "install the newer version"} {
+	for _, want := range []string{path, fmt.Sprint("layout ", len(migrations)+1), fmt.Sprint("knows ", len(migrations)), "install the newer version"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
@@ -152,14 +152,14 @@ func TestOldFileIsCopiedAsideAndBroughtUpToDate(t *testing.T) {
 }
 
 func TestFailedStepIsTakenAgain(t *testing.T) {
-	path := copyFixture(t, 1)
+	path := copyFixture(t, len(migrations))
 	boom := errors.New("boom")
 	half := step{"half a step", func(tx *bolt.Tx, m *meta) error {
 		m.Box = "never"
 		return errors.Join(tx.DeleteBucket([]byte("thing")), boom)
 	}}
 	_, err := open(Options{Path: path}, append(slices.Clone(migrations), shout, half), []Schema{newThings()})
-	if !errors.Is(err, boom) || !strings.Contains(err.Error(), "layout 3 (half a step)") || !strings.Contains(err.Error(), path) {
+	if !errors.Is(err, boom) || !strings.Contains(err.Error(), fmt.Sprintf("layout %d (half a step)", len(migrations)+2)) || !strings.Contains(err.Error(), path) {
 		t.Errorf("told %v", err)
 	}
 	tab := newThings()
@@ -172,15 +172,16 @@ func TestFailedStepIsTakenAgain(t *testing.T) {
 }
 
 func TestNoUpdateWithoutCopy(t *testing.T) {
-	path := copyFixture(t, 1)
-	must(t, os.Mkdir(path+".v1", 0o700)) // in the way of the copy
-	must(t, os.WriteFile(filepath.Join(path+".v1", "x"), nil, 0o600))
+	path := copyFixture(t, len(migrations))
+	aside := fmt.Sprint(path, ".v", len(migrations))
+	must(t, os.Mkdir(aside, 0o700)) // in the way of the copy
+	must(t, os.WriteFile(filepath.Join(aside, "x"), nil, 0o600))
 	_, err := open(Options{Path: path}, append(slices.Clone(migrations), shout), []Schema{newThings()})
 	if err == nil || !strings.Contains(err.Error(), "no copy could be put aside") {
 		t.Errorf("told %v", err)
 	}
 	db, _ := openThings(t, Options{Path: path})
-	if db.meta.Version != 1 {
+	if db.meta.Version != len(migrations) {
 		t.Errorf("the layout is %d", db.meta.Version)
 	}
 }

@@ -23,13 +23,15 @@ type Schema interface {
 }
 
 // Table keeps rows of T under the key that key makes of them, in key order,
-// and its indexes with every change. A row is a checksum and JSON: readable
-// with other tools, and tolerant of fields that come later.
+// and its indexes with every change. A row is a checksum and JSON, readable
+// with other tools and tolerant of fields that come later, or packed fields.
 type Table[T any] struct {
-	name    []byte
-	key     func(*T) []byte
-	indexes []*Index[T]
-	pack    float64
+	name       []byte
+	key        func(*T) []byte
+	indexes    []*Index[T]
+	pack       float64
+	toFields   func(*T, *Fields)
+	fromFields func(*T, *Reader)
 }
 
 // NewTable describes a table. The name is its name on the disk. key must make
@@ -43,6 +45,14 @@ func NewTable[T any](name string, key func(*T) []byte, indexes ...*Index[T]) *Ta
 // half. It returns t.
 func (t *Table[T]) Rising() *Table[T] {
 	t.pack = 0.9
+	return t
+}
+
+// Packed says how a row is written as fields and read from them, for a table
+// where the time and size of JSON matter. Rows that are JSON are still read.
+// It returns t.
+func (t *Table[T]) Packed(write func(*T, *Fields), read func(*T, *Reader)) *Table[T] {
+	t.toFields, t.fromFields = write, read
 	return t
 }
 
@@ -188,7 +198,7 @@ func (t *Table[T]) rows(tx *Tx, w walk) iter.Seq2[*T, error] {
 // write puts v under key and moves its index entries from before (one list of
 // keys for each index) to where they belong now.
 func (t *Table[T]) write(tx *Tx, key []byte, v *T, before [][][]byte) error {
-	raw, err := encode(v)
+	raw, err := t.encode(v)
 	if err != nil {
 		return fmt.Errorf("store: table %s: %w", t.name, err)
 	}
@@ -237,17 +247,45 @@ func (t *Table[T]) indexKeys(v *T) [][][]byte {
 	return all
 }
 
+func (t *Table[T]) encode(v *T) ([]byte, error) {
+	if t.toFields == nil {
+		return encode(v)
+	}
+	f := make(Fields, sumSize+1, 512)
+	f[sumSize] = packed
+	t.toFields(v, &f)
+	return seal(f), nil
+}
+
 func (t *Table[T]) decode(tx *Tx, key, raw []byte) (*T, error) {
 	v := new(T)
-	if err := decode(raw, v); err != nil {
+	if err := t.read(raw, v); err != nil {
 		return nil, &Damage{File: tx.db.opt.Path, What: "table " + string(t.name) + ", row " + hex.EncodeToString(key), Err: err}
 	}
 	return v, nil
 }
 
-// A row on the disk: CRC-32C of the rest, then JSON. bbolt has no checksums of
-// its own: without this a flipped bit in a text would go out as it is.
-const sumSize = 4
+func (t *Table[T]) read(raw []byte, v *T) error {
+	if len(raw) <= sumSize || raw[sumSize] != packed || t.fromFields == nil {
+		return decode(raw, v)
+	}
+	if err := checkSum(raw); err != nil {
+		return err
+	}
+	r := Read(raw[sumSize+1:])
+	for r.Next() {
+		t.fromFields(v, r)
+	}
+	return r.Err()
+}
+
+// A row on the disk: CRC-32C of the rest, then JSON, or the byte packed and
+// fields. bbolt has no checksums of its own: without this a flipped bit in a
+// text would go out as it is.
+const (
+	sumSize = 4
+	packed  = 1 // no JSON begins so
+)
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -255,6 +293,22 @@ var (
 	errShort = errors.New("the row is cut off")
 	errSum   = errors.New("the checksum does not match")
 )
+
+// seal writes the checksum into the room before raw.
+func seal(raw []byte) []byte {
+	binary.BigEndian.PutUint32(raw, crc32.Checksum(raw[sumSize:], castagnoli))
+	return raw
+}
+
+func checkSum(raw []byte) error {
+	if len(raw) < sumSize {
+		return errShort
+	}
+	if binary.BigEndian.Uint32(raw) != crc32.Checksum(raw[sumSize:], castagnoli) {
+		return errSum
+	}
+	return nil
+}
 
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
@@ -264,17 +318,12 @@ func encode(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
-	raw := buf.Bytes()[:buf.Len()-1] // Encode ends the line
-	binary.BigEndian.PutUint32(raw, crc32.Checksum(raw[sumSize:], castagnoli))
-	return raw, nil
+	return seal(buf.Bytes()[:buf.Len()-1]), nil // Encode ends the line
 }
 
 func decode(raw []byte, v any) error {
-	if len(raw) < sumSize {
-		return errShort
-	}
-	if binary.BigEndian.Uint32(raw) != crc32.Checksum(raw[sumSize:], castagnoli) {
-		return errSum
+	if err := checkSum(raw); err != nil {
+		return err
 	}
 	return json.Unmarshal(raw[sumSize:], v)
 }

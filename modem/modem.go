@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -35,10 +36,16 @@ import (
 	"tillpost/queue/route"
 )
 
-// Config describes a modem. Name, Port and Memory must be set.
+// Config describes a modem. Name, Port or Find, and Memory must be set.
 type Config struct {
 	Name string // of the route
 	Port string // device, followed through symlinks at each opening: /dev/ttyUSB2
+
+	// Find says where the modem is, for one that is known by its IMEI or its
+	// socket instead of the name of a port. It is asked before each opening,
+	// and every second while there is nothing to open; it must not block. Nil:
+	// always at Port.
+	Find func() Place
 
 	// PIN returns the PIN of the SIM, "" if there is none. It is asked each
 	// time a SIM wants one, so that a file can be corrected while we run.
@@ -74,9 +81,10 @@ type Modem struct {
 	present  func(path string) bool
 
 	// Of Run.
-	sink route.Sink
-	jobs chan job // to the worker that talks to the sink
-	owed *at.Owed // an answer that the last connection did not live to hear
+	where Place // of the connection, or of the search for one
+	sink  route.Sink
+	jobs  chan job // to the worker that talks to the sink
+	owed  *at.Owed // an answer that the last connection did not live to hear
 
 	mu      sync.Mutex
 	status  route.Status
@@ -166,12 +174,8 @@ func (m *Modem) publish(change func(*route.Status)) {
 }
 
 func sameStatus(a, b route.Status) bool {
-	if (a.Signal == nil) != (b.Signal == nil) || a.Signal != nil && *a.Signal != *b.Signal {
-		return false
-	}
-	a.Signal, b.Signal = nil, nil
 	a.Since, b.Since = time.Time{}, time.Time{}
-	return a == b
+	return reflect.DeepEqual(a, b)
 }
 
 // enter publishes the entrance into a state.

@@ -27,39 +27,38 @@ const (
 // errRestarted ends a connection whose modem was told to restart.
 var errRestarted = errors.New("the modem restarts")
 
-// absent waits until the port is there.
+// absent waits until the modem is somewhere.
 func (m *Modem) absent(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if m.present(m.cfg.Port) {
-		return nil
-	}
-	missing := fmt.Sprintf("port %s is not there: plug the modem in, or correct the port", m.cfg.Port)
-	m.publish(func(s *route.Status) {
-		*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: s.Port, State: route.Waiting, Since: s.Since, Code: "modem_gone", Detail: missing, Doing: "looking"}
-	})
 	since := time.Now()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for !m.present(m.cfg.Port) {
-		if time.Since(since) >= goneAfter {
-			m.enter(route.Hand, "modem_gone", "looking", missing)
+	for {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
+		if m.located() {
+			return nil
+		}
+		code, missing := m.where.missing()
+		state := route.Hand
+		if code == "modem_gone" && time.Since(since) < goneAfter {
+			state = route.Waiting
+		}
+		m.publish(func(s *route.Status) {
+			*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: m.where.Port, State: state, Since: s.Since, Code: code, Detail: missing, Doing: "looking"}
+		})
 		select {
 		case <-tick.C:
 		case r := <-m.requests:
 			r.done <- errors.New(m.cfg.Name + ": " + missing)
 		case <-ctx.Done():
-			return ctx.Err()
 		}
 	}
-	return nil
 }
 
 // rest is the pause between two connections; err ended the last one.
 func (m *Modem) rest(ctx context.Context, err error) error {
-	if !m.present(m.cfg.Port) {
+	if !m.present(m.where.Port) {
 		return nil // absent says so at once
 	}
 	pause := reopenAfter
@@ -144,8 +143,12 @@ type state func(context.Context) (state, error)
 
 // connected opens the port and lives on it.
 func (m *Modem) connected(ctx context.Context) error {
-	m.enter(route.Starting, "", "opening", "")
-	p, err := m.open(m.cfg)
+	cfg := m.cfg
+	cfg.Port = m.where.Port
+	m.publish(func(s *route.Status) {
+		s.State, s.Code, s.Doing, s.Detail, s.Port = route.Starting, "", "opening", "", cfg.Port
+	})
+	p, err := m.open(cfg)
 	if err != nil {
 		return err
 	}
@@ -190,6 +193,9 @@ func (s *session) starting(ctx context.Context) (state, error) {
 	s.m.enter(route.Starting, "", "preparing the modem", "")
 	if err := s.sequence(ctx, startUp); err != nil {
 		return s.failed(err)
+	}
+	if err := s.stranger(); err != nil {
+		return nil, err
 	}
 	if s.functional != "" && !strings.HasPrefix(s.functional, "1") {
 		// Radio off. Some take a minute to switch it on.

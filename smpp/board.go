@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -122,7 +123,7 @@ func (b *board) publish() {
 	if s.State != b.status.State {
 		s.Since = time.Now()
 	}
-	if s == b.status {
+	if reflect.DeepEqual(s, b.status) { // it holds lists, of other kinds of route
 		return
 	}
 	b.status = s

@@ -67,9 +67,23 @@ type Config struct {
 	// not writable only means that they do not see ours.
 	LockDir string
 
+	// Rungs are what else this box can do for a modem that does not come back
+	// by commands, in order: a USB reset, power off at the hub's port. They
+	// run after close and reopen, while the port is closed.
+	Rungs []Rung
+
 	// Log tells the operator's story. It never holds numbers, texts or PINs.
 	// Nil: silence.
 	Log *slog.Logger
+}
+
+// Rung is one thing that can be done to a modem from outside its line.
+type Rung struct {
+	Name string // as shown: "USB reset"
+	Why  string // not empty: it is not possible on this box, and shown with this reason
+	// Do does it and returns once it is done, within a minute. It is told by
+	// ctx to stop, and never touches another device.
+	Do func(ctx context.Context) error
 }
 
 // Modem is a route. Create it with New.

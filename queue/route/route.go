@@ -248,6 +248,8 @@ type Status struct {
 	Operator string `json:"operator,omitempty"` // network name
 	Tech     string `json:"tech,omitempty"`     // GSM, UMTS, LTE
 	Signal   *int   `json:"signal,omitempty"`   // dBm; nil while not known
+
+	Care *Care `json:"care,omitempty"` // of a modem
 }
 
 // Restarter is a route that a person can restart.

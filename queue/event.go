@@ -59,6 +59,8 @@ const (
 	KindRoute       Kind = "route"       // a route changed its state
 	KindPaused      Kind = "paused"      // a person paused a route
 	KindResumed     Kind = "resumed"     //
+	KindCampaign    Kind = "campaign"    // Ref is its name, Code what became of it, Detail the counts
+	KindRule        Kind = "rule"        // the same of a rule's run
 )
 
 func seqKey(n uint64) []byte { return store.U64(n) }

@@ -95,6 +95,12 @@ type Message struct {
 	OnPartial string `json:"on_partial,omitempty"`
 	Lang      string `json:"lang,omitempty"`
 
+	// Who told us to send it: a campaign or rule by name (campaign/NAME), the
+	// contact it is for, and the booking it is about.
+	Source  string `json:"source,omitempty"`
+	Contact string `json:"contact,omitempty"`
+	Booking string `json:"booking,omitempty"`
+
 	// Pool is where it waits; Asked says that the till named it, so that no
 	// rule moves it. Pin, once a part has left, names the identity
 	// that carried it: phones join parts by originator.
@@ -257,4 +263,6 @@ type Draft struct {
 	Flash     bool          //
 	Lang      string        // en nl sv de
 	Validity  time.Duration // alternative to Expires
+
+	Source, Contact, Booking string // as in Message
 }

@@ -100,6 +100,11 @@ func (q *Queue) obey(tx *store.Tx, in *Inbound, by string) error {
 		if err := q.dropMarketing(tx, in.From); err != nil {
 			return err
 		}
+		if told := q.cfg.Steward.OptedOut; told != nil {
+			if err := told(tx, in.From, true, in.Seq, by); err != nil {
+				return err
+			}
+		}
 		return q.noteInbound(tx, in, KindOptOut, by)
 	case ActionOptIn:
 		old, err := optOuts.Get(tx, store.Str(q.hash(in.From)))
@@ -108,6 +113,11 @@ func (q *Queue) obey(tx *store.Tx, in *Inbound, by string) error {
 		}
 		if err := optOuts.Delete(tx, store.Str(q.hash(in.From))); err != nil {
 			return err
+		}
+		if told := q.cfg.Steward.OptedOut; told != nil {
+			if err := told(tx, in.From, false, in.Seq, by); err != nil {
+				return err
+			}
 		}
 		return q.noteInbound(tx, in, KindOptIn, by)
 	}

@@ -40,6 +40,8 @@ type Config struct {
 	Shift     int  // national tables the shop allows, 0 none
 	Locking   int
 
+	Steward Steward // who causes messages, and is asked before one leaves
+
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes
 	ReportWait  time.Duration // after validity, until "no confirmation"; default 1 hour
 	DrainWait   time.Duration // for sends under way when Run ends; default 10 seconds

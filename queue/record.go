@@ -85,6 +85,9 @@ func writeMessage(m *Message, f *store.Fields) {
 	for _, seq := range m.Events {
 		f.Uint(49, seq)
 	}
+	f.Str(50, m.Source)
+	f.Str(51, m.Contact)
+	f.Str(52, m.Booking)
 }
 
 func readMessage(m *Message, r *store.Reader) {
@@ -216,6 +219,12 @@ func readMessage(m *Message, r *store.Reader) {
 		m.Parts = append(m.Parts, p)
 	case 49:
 		m.Events = append(m.Events, r.Uint())
+	case 50:
+		m.Source = r.Str()
+	case 51:
+		m.Contact = r.Str()
+	case 52:
+		m.Booking = r.Str()
 	}
 }
 

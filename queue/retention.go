@@ -328,6 +328,11 @@ func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
 	if err := q.forgetOptOutNumber(tx, number); err != nil {
 		return err
 	}
+	if told := q.cfg.Steward.Erased; told != nil {
+		if err := told(tx, number); err != nil {
+			return err
+		}
+	}
 	if err := erasures.Put(tx, &erasure{Hash: q.hash(number), At: time.Now()}); err != nil {
 		return err
 	}

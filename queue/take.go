@@ -198,7 +198,8 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 }
 
 // mayNotGo is the last look before an attempt: a message whose time has run out,
-// marketing to who has opted out meanwhile, and marketing in quiet hours.
+// marketing to who has opted out meanwhile, what the steward forbids, and
+// marketing in quiet hours.
 func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
 	if !m.Expires.After(time.Now()) {
 		return true, q.end(tx, m, onExpire, because("expired"), Event{Kind: KindExpired})
@@ -211,6 +212,9 @@ func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
 		if o != nil {
 			return true, q.end(tx, m, onCancel, because("opted_out"), Event{Kind: KindCancelled, Code: "opted_out"})
 		}
+	}
+	if stopped, err := q.heed(tx, m); stopped || err != nil {
+		return true, err
 	}
 	return q.holdForQuiet(tx, m)
 }

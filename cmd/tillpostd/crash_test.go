@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,13 +18,19 @@ import (
 	"tillpost/webui/api/wire"
 )
 
-// The crash test proves design.md §7 on the real binaries: an accepted message
+// The crash tests prove design.md §7 on the real binaries: an accepted message
 // is never lost, and nothing is sent twice unless an unknown stands between.
 //
 // Eight tills hand in messages over HTTP while the daemon is killed with
 // SIGKILL at random moments and started again. The harness keeps its own list
-// of what was answered with 202; the radio cell keeps its own list of what was
-// submitted. In the end the two lists and the daemon's own story must agree.
+// of what was answered with 202; the networks keep their own lists of what was
+// submitted. In the end these lists and the daemon's own story must agree.
+//
+//	crash_test.go         the harness, and the run over a modem
+//	crash_smpp_test.go    the run over SMPP
+//	crash_faults_test.go  modem and SMSC together, with everything going wrong
+//	crash_broken_test.go  daemons that break one rule each: the harness must see it
+//	crash_power_test.go   power cuts, and a small disk that fills up
 
 const (
 	tills    = 8
@@ -33,163 +38,76 @@ const (
 	kills    = 20
 )
 
-// ordeal is one run of the crash test.
+// network is one that carries messages and keeps its own list of them.
+type network interface {
+	// submits counts what it accepted, by the text of a part.
+	submits(t testing.TB) map[string]int
+}
+
+// ordeal is one run of a crash test.
 type ordeal struct {
 	t        testing.TB
 	b        *box
-	radio    *radio
+	networks []network
 	messages int
 	kills    int
-	long     bool // every tenth message has two parts
+	long     bool                     // every tenth message has two parts
+	pools    []string                 // that messages name in turn; none: no message does
+	lives    []time.Duration          // how long a life is at most, in turn
+	began    time.Time                // of the run
+	restless func(*wire.Status) int64 // counts what the end must wait for; nil: what is queued or being sent
 
 	mu       sync.Mutex
 	accepted map[string]string // text → id, as 202 said
 	twice    []string          // texts that got two ids
+
+	lost, doubled int // what violations counted
+}
+
+// newOrdeal readies a run on a box. Half of the kills hit the moment of
+// accepting, half that of sending.
+func newOrdeal(t testing.TB, b *box, messages, kills int, networks ...network) *ordeal {
+	return &ordeal{
+		t: t, b: b, networks: networks, messages: messages, kills: kills,
+		lives:    []time.Duration{60 * time.Millisecond, 700 * time.Millisecond},
+		accepted: make(map[string]string),
+	}
+}
+
+// overModem is a run over one modem that takes its time.
+func overModem(t testing.TB, bin string, messages, kills int) *ordeal {
+	t.Helper()
+	r := startRadio(t, bin, "-latency", "25ms")
+	return newOrdeal(t, newBox(t, bin, modemTable("counter", r.port)), messages, kills, r)
+}
+
+// killsOr is how many kills the environment asks for (see the Makefile), or n.
+func killsOr(t testing.TB, n int) int {
+	t.Helper()
+	s := os.Getenv("TILLPOST_KILLS")
+	if s == "" {
+		return n
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		t.Fatalf("TILLPOST_KILLS=%s is no number of kills", s)
+	}
+	return n
 }
 
 func TestCrashLosesNothingAndDoublesNothing(t *testing.T) {
-	n := kills
-	if s := os.Getenv("TILLPOST_KILLS"); s != "" { // make soak
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			t.Fatalf("TILLPOST_KILLS: %v", err)
-		}
-	}
-	bin := build(t, "")
-	o := newOrdeal(t, bin, max(messages, 10*n), n)
+	o := overModem(t, build(t, ""), messages, kills)
 	o.long = true
 	for _, v := range o.run() {
 		t.Error(v)
 	}
-	unknown, resent := o.counts()
-	t.Logf("%d messages, %d kills: %d accepted, %d of them unknown for a while, %d sent once more by hand",
-		o.messages, o.kills, len(o.accepted), unknown, resent)
-}
-
-// A harness that cannot fail proves nothing. Each of these daemons breaks one
-// rule of the house, by one exact replacement in the real source, and the
-// harness must notice.
-func TestHarnessNoticesBrokenDaemons(t *testing.T) {
-	broken := []struct {
-		name string
-		file string
-		swap [][2]string
-		want string
-	}{
-		{
-			name: "the answer is given before the commit",
-			file: "webui/api/messages.go",
-			swap: [][2]string{
-				{"import (\n", "import (\n\t\"context\"\n"},
-				{"	err = a.db.Commit(c.ctx, func(tx *store.Tx) error {\n		rep = nil\n", "	err = early(a.db, c.ctx, func(tx *store.Tx) error {\n		rep = nil\n"},
-				{"// accepted is the answer to", `func early(db *store.DB, ctx context.Context, fn func(*store.Tx) error) error {
-	ran := make(chan error, 1)
-	go db.Commit(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		err := fn(tx)
-		select {
-		case ran <- err:
-		default:
-		}
-		time.Sleep(20 * time.Millisecond) // the disk
-		return err
-	})
-	return <-ran
-}
-
-// accepted is the answer to`},
-			},
-			want: "was accepted and is lost",
-		},
-		{
-			name: "a message is settled before it is sent",
-			file: "queue/lane.go",
-			swap: [][2]string{{
-				"	rcpt, err := r.send(ctx, m)\n	r.q.settle(ctx, r, m, f, rcpt, err)\n",
-				`	var rcpt route.Receipt
-	for n := range m.Segments {
-		rcpt.Parts = append(rcpt.Parts, route.Part{N: n + 1, Of: len(m.Segments), State: route.PartSent, Ref: "0", Identity: m.Identity})
-	}
-	r.q.settle(ctx, r, m, f, rcpt, nil)
-	time.Sleep(60 * time.Millisecond) // the modem takes its time
-	_, err := r.send(ctx, m)
-`,
-			}},
-			want: "the network never saw",
-		},
-		{
-			name: "what was being sent is sent again after a restart",
-			file: "queue/queue.go",
-			swap: [][2]string{{
-				"	return q.lose(tx, m, Event{Kind: KindInterrupted, Route: m.Route, Identity: m.Identity})\n",
-				`	if err := m.move(onNotOffered); err != nil {
-		return err
-	}
-	m.Why, m.Due, m.Wake = because("in_line"), time.Now(), m.Expires
-	return q.note(tx, m, Event{Kind: KindNotOffered})
-`,
-			}},
-			want: "without an unknown between",
-		},
-	}
-	for _, test := range broken {
-		t.Run(test.name, func(t *testing.T) {
-			bin := build(t, overlay(t, test.file, test.swap))
-			found := newOrdeal(t, bin, messages, kills).run()
-			if !slices.ContainsFunc(found, func(v string) bool { return strings.Contains(v, test.want) }) {
-				t.Errorf("the harness noticed nothing of it; it said %q", found)
-			}
-			t.Logf("noticed %d times, first: %s", len(found), found[:min(1, len(found))])
-		})
-	}
-}
-
-// overlay writes a go build -overlay file in which one source file of ours is
-// replaced by a copy with exact replacements. The product itself has no hooks.
-func overlay(t *testing.T, file string, swap [][2]string) string {
-	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := filepath.Join(root, file)
-	data, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(data)
-	for _, s := range swap {
-		if strings.Count(text, s[0]) != 1 {
-			t.Fatalf("%s has changed: it holds %d times, not once:\n%s\nAdapt this test to what it says now", file, strings.Count(text, s[0]), s[0])
-		}
-		text = strings.Replace(text, s[0], s[1], 1)
-	}
-	dir := t.TempDir()
-	patched := filepath.Join(dir, filepath.Base(file))
-	list := filepath.Join(dir, "overlay.json")
-	spec, err := json.Marshal(map[string]map[string]string{"Replace": {source: patched}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, data := range map[string][]byte{patched: []byte(text), list: spec} {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return list
-}
-
-func newOrdeal(t testing.TB, bin string, messages, kills int) *ordeal {
-	t.Helper()
-	r := startRadio(t, bin, "-latency", "25ms")
-	return &ordeal{
-		t: t, radio: r, b: newBox(t, bin, modemTable("counter", r.port)),
-		messages: messages, kills: kills, accepted: make(map[string]string),
-	}
+	t.Log(o.account())
 }
 
 // run goes through all lives of the daemon and returns what was violated.
 func (o *ordeal) run() []string {
 	o.t.Helper()
+	o.began = time.Now()
 	work := make(chan string, o.messages)
 	ctx, cancel := context.WithCancel(context.Background())
 	var clients sync.WaitGroup
@@ -212,12 +130,7 @@ func (o *ordeal) run() []string {
 			}
 		}
 		handOut(o.messages / o.kills)
-		// Half of the kills hit the moment of accepting, half that of sending.
-		span := 60 * time.Millisecond
-		if life%2 == 1 {
-			span = 700 * time.Millisecond
-		}
-		<-time.After(rand.N(span))
+		<-time.After(rand.N(o.lives[life%len(o.lives)]))
 		o.b.kill()
 	}
 	o.start()
@@ -253,7 +166,10 @@ func (o *ordeal) till(ctx context.Context, work <-chan string) {
 		if err != nil {
 			panic(err) // of our own text
 		}
-		send := hello(fmt.Sprintf("+316120%05d", 10*number+9), text)
+		send := hello(fmt.Sprintf("+3161%06d9", number), text) // 9: no magic recipient
+		if len(o.pools) > 0 {
+			send.Pool = o.pools[number%len(o.pools)]
+		}
 		for ctx.Err() == nil {
 			var m wire.Message
 			status, err := o.b.call("POST", "/api/v1/messages", send, &m, "Idempotency-Key", text)
@@ -278,7 +194,7 @@ func (o *ordeal) note(text, id string) {
 	o.accepted[text] = id
 }
 
-// drained waits until the box has nothing left to send.
+// drained waits until the box has nothing left to do.
 func (o *ordeal) drained() {
 	o.t.Helper()
 	last, since := int64(-1), time.Now()
@@ -288,6 +204,9 @@ func (o *ordeal) drained() {
 			o.t.Fatal(err)
 		}
 		left := s.Waiting.Queued + s.Waiting.Sending
+		if o.restless != nil {
+			left = o.restless(&s)
+		}
 		if left == 0 {
 			return
 		}
@@ -332,11 +251,24 @@ func (o *ordeal) all(state string) (ids []string) {
 	}
 }
 
-// violations compares the three lists.
+// seen sums up the lists of the networks.
+func (o *ordeal) seen() map[string]int {
+	o.t.Helper()
+	seen := make(map[string]int)
+	for _, n := range o.networks {
+		for text, times := range n.submits(o.t) {
+			seen[text] += times
+		}
+	}
+	return seen
+}
+
+// violations compares all lists.
 func (o *ordeal) violations() (found []string) {
 	o.t.Helper()
+	o.lost, o.doubled = 0, 0
 	wrong := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
-	seen := o.radio.submits(o.t)
+	seen := o.seen()
 	for _, text := range o.twice {
 		wrong("%q was accepted under two ids although its request had one name", text)
 	}
@@ -346,6 +278,7 @@ func (o *ordeal) violations() (found []string) {
 		case err != nil:
 			o.t.Fatal(err)
 		case status == http.StatusNotFound:
+			o.lost++
 			wrong("%s (%q) was accepted and is lost", id, text)
 			continue
 		case status != http.StatusOK:
@@ -359,7 +292,7 @@ func (o *ordeal) violations() (found []string) {
 		if m.State == queue.Unknown && m.Reason == "" {
 			wrong("%s is unknown and does not say what that means", id)
 		}
-		doubts := doubts(m)
+		doubts, again := doubts(m), resends(m)
 		for _, p := range m.Parts {
 			n := seen[p.Text]
 			if (p.State == queue.PartSent || p.State == queue.PartDelivered) && n == 0 {
@@ -368,7 +301,9 @@ func (o *ordeal) violations() (found []string) {
 			if p.State == queue.PartWaiting && n > 0 && doubts == 0 {
 				wrong("%s part %d waits and the network has it", id, p.N)
 			}
-			if n > 1+doubts {
+			// Each further copy wants a doubt, and a decision to send again.
+			if n > 1+min(doubts, again) {
+				o.doubled++
 				wrong("%s part %d was sent %d times without an unknown between", id, p.N, n)
 			}
 		}
@@ -386,18 +321,87 @@ func doubts(m wire.Message) (n int) {
 	return n
 }
 
-// counts says how much of the ordeal there was: a run without a single doubt
-// would have proved little.
-func (o *ordeal) counts() (unknown, resent int) {
+// resends counts how often a person or the policy had it sent again.
+func resends(m wire.Message) (n int) {
+	for _, e := range m.Events {
+		if e.Kind == queue.KindResent {
+			n++
+		}
+	}
+	return n
+}
+
+// account says how much of an ordeal it was, and how each doubt ended: a run
+// without a single one would have proved little.
+func (o *ordeal) account() string {
 	o.t.Helper()
+	states, ends := make(map[string]int), make(map[string]int)
+	unknown, copies := 0, 0
+	seen := o.seen()
 	for _, id := range o.accepted {
-		m := o.b.message(id)
+		var m wire.Message
+		if status, err := o.b.call("GET", "/api/v1/messages/"+id, nil, &m); err != nil || status != http.StatusOK {
+			continue // counted as lost
+		}
+		states[string(m.State)]++
 		if doubts(m) > 0 {
 			unknown++
 		}
-		if slices.ContainsFunc(m.Events, func(e queue.Event) bool { return e.Kind == queue.KindResent }) {
-			resent++
+		for _, how := range settlements(m) {
+			ends[how]++
+		}
+		for _, p := range m.Parts {
+			copies += max(0, seen[p.Text]-1)
 		}
 	}
-	return unknown, resent
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d kills in %v: %d of %d messages accepted", o.kills, time.Since(o.began).Round(time.Second), len(o.accepted), o.messages)
+	fmt.Fprintf(&b, "\n  now:      %s; %d lost", counted(states), o.lost)
+	fmt.Fprintf(&b, "\n  unknown:  %d for a while; doubts ended: %s", unknown, counted(ends))
+	fmt.Fprintf(&b, "\n  doubled:  %d parts after a decision to send again, %d without", copies-o.doubled, o.doubled)
+	return b.String()
+}
+
+// settlements says of each doubt in a message's story how it ended.
+func settlements(m wire.Message) (how []string) {
+	open := false
+	end := func(by string) {
+		if open {
+			how, open = append(how, by), false
+		}
+	}
+	for _, e := range m.Events {
+		switch e.Kind {
+		case queue.KindUnknown, queue.KindInterrupted:
+			open = true
+		case queue.KindReport:
+			by := "by its report"
+			if e.Code == "submit_sm_resp" {
+				by = "by its late answer"
+			}
+			end(by)
+		case queue.KindResent:
+			by := "sent again by hand"
+			if strings.HasPrefix(e.By, "policy") {
+				by = "sent again by policy"
+			}
+			end(by)
+		case queue.KindSettled, queue.KindExpired:
+			end("by " + string(e.Kind))
+		}
+	}
+	end("left to a person")
+	return how
+}
+
+func counted(n map[string]int) string {
+	var words []string
+	for what, n := range n {
+		words = append(words, fmt.Sprintf("%d %s", n, what))
+	}
+	slices.Sort(words)
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
 }

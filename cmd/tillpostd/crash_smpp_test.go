@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/smpp/smsc"
+	"tillpost/webui/api/wire"
+)
+
+// center is a smscsim process, which outlives every daemon that binds to it.
+type center struct {
+	addr string
+	log  string // what it read, a line of JSON for each submit_sm
+}
+
+var loopback = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
+
+func startCenter(t testing.TB, bin string, flags ...string) *center {
+	t.Helper()
+	c := &center{log: filepath.Join(t.TempDir(), "smsc.json")}
+	said := launch(t, exec.Command(filepath.Join(bin, "smscsim"), append([]string{"-listen", "127.0.0.1:0", "-log", c.log}, flags...)...), "\n")
+	c.addr = loopback.FindString(said)
+	return c
+}
+
+// table is an [[smpp]] for the boot file. Marks are what settles, by its
+// receipt, a message whose answer was lost.
+func (c *center) table(name string, window int) string {
+	return fmt.Sprintf("\n[[smpp]]\nname = %q\naddr = %q\nsystem_id = \"shop\"\npassword = \"pw\"\nsource = \"SHOP\"\nwindow = %d\nmessage_reference = true\nsend_timeout = \"2s\"\n",
+		name, c.addr, window)
+}
+
+// read returns the SMSC's list as it is now.
+func (c *center) read(t testing.TB) []smsc.Submit {
+	t.Helper()
+	data, err := os.ReadFile(c.log)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var list []smsc.Submit
+	for line := range bytes.Lines(data) {
+		var s smsc.Submit
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatalf("the SMSC's list: %v in %s", err, line)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+func (c *center) submits(t testing.TB) map[string]int {
+	t.Helper()
+	n := make(map[string]int)
+	for _, s := range c.read(t) {
+		if s.Accepted {
+			n[s.Text]++
+		}
+	}
+	return n
+}
+
+// 5,000 messages flow with 50 in flight; answers take 5 ms and receipts a
+// third of a second, so that a kill finds submits without an answer, answers
+// that are not yet written down, and receipts on their way. What was in doubt
+// after a restart is settled by its receipt: in the end only that is unknown
+// which the SMSC never saw.
+func TestCrashOverSMPP(t *testing.T) {
+	bin := build(t, "")
+	c := startCenter(t, bin, "-latency", "5ms", "-receipt-after", "300ms")
+	o := newOrdeal(t, newBox(t, bin, c.table("operator", 50)), 5000, kills, c)
+	o.long = true
+	o.lives = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond}
+	o.restless = func(s *wire.Status) int64 { return s.Waiting.Queued + s.Waiting.Sending + s.Waiting.Awaiting }
+	for _, v := range o.run() {
+		t.Error(v)
+	}
+	t.Log(o.account())
+
+	inDoubt, byReceipt := 0, 0
+	seen := o.seen()
+	for _, id := range o.accepted {
+		m := o.b.message(id)
+		if doubts(m) == 0 {
+			continue
+		}
+		inDoubt++
+		all := true
+		for _, p := range m.Parts {
+			all = all && seen[p.Text] > 0
+		}
+		switch {
+		case all && m.State != queue.Delivered:
+			t.Errorf("%s is %s (%s), and the SMSC has sent a receipt for every part", m.ID, m.State, m.Reason)
+		case all && resends(m) == 0:
+			byReceipt++
+		}
+	}
+	if inDoubt == 0 || byReceipt == 0 {
+		t.Errorf("%d messages were in doubt and receipts settled %d: the kills hit nothing", inDoubt, byReceipt)
+	}
+	for _, s := range c.read(t) {
+		if s.Mark == 0 {
+			t.Fatalf("submit %d has no user_message_reference", s.Number)
+		}
+	}
+}

@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,14 +131,17 @@ func New(cfg Config) *Modem {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Modem{
+	m := &Modem{
 		cfg:      cfg,
 		log:      cfg.Log.With("route", cfg.Name),
 		requests: make(chan request),
 		open:     openPort,
 		present:  exists,
+		ladder:   newLadder(cfg.Rungs),
 		status:   route.Status{Route: cfg.Name, Kind: "modem", State: route.Starting, Lanes: 1, Port: cfg.Port},
 	}
+	care(&m.status).Rungs = slices.Clone(m.ladder.record)
+	return m
 }
 
 // Name of the route.

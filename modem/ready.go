@@ -21,7 +21,10 @@ var polls = []struct {
 	do    func(*session, context.Context) error
 }{
 	{"sweep", time.Minute, (*session).sweep}, // an announcement may be lost
-	{"signal", 30 * time.Second, func(s *session, ctx context.Context) error { return s.look(ctx, &s.weak) }},
+	{"signal", 30 * time.Second, func(s *session, ctx context.Context) error {
+		s.m.longWell()
+		return s.look(ctx, &s.weak)
+	}},
 	{"network", time.Minute, (*session).checkNetwork},
 	{"operator", 5 * time.Minute, (*session).checkOperator},
 	{"settings", time.Hour, (*session).checkSettings},
@@ -40,6 +43,8 @@ func (s *session) ready(ctx context.Context) (state, error) {
 	case <-s.alarm: // of the last time, overtaken by what came between
 	default:
 	}
+	s.prepared = true
+	s.m.arrived()
 	s.m.admit(s) // first, so that no message is turned away after the word is out
 	s.m.publish(func(st *route.Status) {
 		st.State, st.Code, st.Detail, st.Doing, st.Identity = route.Ready, "", "", "", s.identity()

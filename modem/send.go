@@ -125,6 +125,7 @@ func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (rou
 				part.Ref = refOf(done.MR)
 			}
 			s.credit.note(out.To, nil)
+			s.m.well()
 			s.checkEcho()
 			return part, nil
 		}

@@ -45,8 +45,12 @@ func (m *Modem) absent(ctx context.Context) error {
 			state = route.Waiting
 		}
 		m.publish(func(s *route.Status) {
-			*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: m.where.Port, State: state, Since: s.Since, Code: code, Detail: missing, Doing: "looking"}
+			kept := &route.Care{Rungs: s.Care.Rungs}
+			*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: m.where.Port, State: state, Since: s.Since, Code: code, Detail: missing, Doing: "looking", Care: kept}
 		})
+		if state == route.Hand {
+			m.fetchBack(ctx, errors.New(missing))
+		}
 		select {
 		case <-tick.C:
 		case r := <-m.requests:
@@ -56,8 +60,25 @@ func (m *Modem) absent(ctx context.Context) error {
 	}
 }
 
+// fetchBack goes on with the ladder where a rung has made the modem leave its
+// bus and it did not come back. One that a person pulled is left alone.
+func (m *Modem) fetchBack(ctx context.Context, why error) {
+	m.mu.Lock()
+	left := m.ladder.open && m.ladder.at >= rungRestart && time.Now().After(m.ladder.calm)
+	m.mu.Unlock()
+	if !left {
+		return
+	}
+	if rung := m.climb(trouble{why: why}, true, false); m.isOutside(rung) {
+		m.fromOutside(ctx, rung)
+	}
+}
+
 // rest is the pause between two connections; err ended the last one.
 func (m *Modem) rest(ctx context.Context, err error) error {
+	if o, ok := errors.AsType[*outside](err); ok {
+		m.fromOutside(ctx, o.rung)
+	}
 	if !m.present(m.where.Port) {
 		return nil // absent says so at once
 	}
@@ -70,7 +91,12 @@ func (m *Modem) rest(ctx context.Context, err error) error {
 		m.enter(state, e.code, "trying again", e.detail)
 		pause = 2 * lookEvery
 	} else {
-		m.enter(route.Waiting, "modem_silent", "opening again", err.Error())
+		m.publish(func(s *route.Status) {
+			s.Doing, s.Detail = "opening again", err.Error()
+			if s.State != route.Hand || s.Code != "modem_silent" { // a person was told: that stands until it answers
+				s.State, s.Code = route.Waiting, "modem_silent"
+			}
+		})
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -96,6 +122,7 @@ type session struct {
 
 	maker, model, imei, imsi, iccid string
 	functional                      string // answer of AT+CFUN?
+	prepared                        bool   // it has been ready on this connection, and not restarted since
 	confirms                        bool   // AT+CSMS=1: what comes directly wants AT+CNMA
 	reports                         int    // <ds> of AT+CNMI that the modem took
 	storage                         string // AT+CPMS
@@ -145,9 +172,10 @@ type state func(context.Context) (state, error)
 func (m *Modem) connected(ctx context.Context) error {
 	cfg := m.cfg
 	cfg.Port = m.where.Port
-	m.publish(func(s *route.Status) {
-		s.State, s.Code, s.Doing, s.Detail, s.Port = route.Starting, "", "opening", "", cfg.Port
-	})
+	m.publish(func(s *route.Status) { s.Port = cfg.Port })
+	if !m.bearSilence() {
+		m.enter(route.Starting, "", "opening", "")
+	}
 	p, err := m.open(cfg)
 	if err != nil {
 		return err
@@ -179,7 +207,10 @@ func (m *Modem) connected(ctx context.Context) error {
 
 // starting finds the modem on the line and makes it known.
 func (s *session) starting(ctx context.Context) (state, error) {
-	s.m.enter(route.Starting, "", "finding the modem", "")
+	if !s.m.bearSilence() {
+		s.m.enter(route.Starting, "", "finding the modem", "")
+	}
+	s.prepared = false
 	if err := s.conn.Resync(ctx); err != nil {
 		return s.failed(err)
 	}

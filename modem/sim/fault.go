@@ -95,20 +95,21 @@ const (
 type want byte
 
 const (
-	wantNothing  want = iota
-	wantNumber        // N
-	wantDuration      // 3s
-	wantSpan          // [for 3s]
-	wantWords         // the rest of the line, which may be empty
-	wantText          // the same, not empty
-	wantOnOff         // on|off
-	wantOutIn         // out|in
-	wantFullFree      // full|free
-	wantCode          // cms N | cme N
+	wantNothing    want = iota
+	wantNumber          // N
+	wantDuration        // 3s
+	wantSpan            // [for 3s]
+	wantWords           // the rest of the line, which may be empty
+	wantText            // the same, not empty
+	wantOnOff           // on|off
+	wantOutIn           // out|in
+	wantFullFree        // full|free
+	wantResetPower      // until reset|until power
+	wantCode            // cms N | cme N
 )
 
 // choices are the words of the kinds that have two.
-var choices = map[want][2]string{wantOnOff: {"on", "off"}, wantOutIn: {"out", "in"}, wantFullFree: {"full", "free"}}
+var choices = map[want][2]string{wantOnOff: {"on", "off"}, wantOutIn: {"out", "in"}, wantFullFree: {"full", "free"}, wantResetPower: {"until reset", "until power"}}
 
 // actions is the vocabulary of a script.
 var actions = map[string]action{
@@ -131,6 +132,7 @@ var actions = map[string]action{
 	"sim":          {wantOutIn, anyTime, (*Modem).moveSIM},
 	"storage":      {wantFullFree, anyTime, (*Modem).fillStorage},
 	"deaf":         {wantSpan, anyTime, (*Modem).goDeaf},
+	"stuck":        {wantResetPower, anyTime, (*Modem).stick},
 	"restart":      {wantNothing, anyTime, func(m *Modem, t *tamper, a arg) { m.restart() }},
 	"unplug":       {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { m.leave(a.span) }},
 }
@@ -172,6 +174,30 @@ func (m *Modem) fillStorage(_ *tamper, a arg) {
 	if a.text == "free" {
 		m.room()
 	}
+}
+
+// stick hangs the modem until USBReset or PowerCycle.
+func (m *Modem) stick(_ *tamper, a arg) {
+	m.stuck = a.text
+	m.kick()
+}
+
+// USBReset is what the bus does to the device: one that is stuck for want of a
+// reset starts anew.
+func (m *Modem) USBReset() { m.free("until reset") }
+
+// PowerCycle switches the power of its port off and on.
+func (m *Modem) PowerCycle() { m.free("until reset", "until power") }
+
+func (m *Modem) free(what ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.stuck != "" && !slices.Contains(what, m.stuck) {
+		return
+	}
+	m.stuck = ""
+	m.restart()
+	m.kick()
 }
 
 func (m *Modem) goDeaf(_ *tamper, a arg) {
@@ -324,6 +350,8 @@ func (m *Modem) Play(lines string) error {
 //	sim out|in
 //	storage full|free
 //	deaf [for 20s]       the modem stops reading
+//	stuck until reset    it hangs so that no command and no new opening of the
+//	                     port helps, but a reset of its USB device (or: until power)
 //	restart              settings lost, the vendor's boot lines
 //	unplug [for 20s]     the port goes away
 //
@@ -463,7 +491,7 @@ func parseArg(w want, s string) (arg, error) {
 		if a.text = s; w == wantText && s == "" {
 			return a, errors.New("wants some words")
 		}
-	case wantOnOff, wantOutIn, wantFullFree:
+	case wantOnOff, wantOutIn, wantFullFree, wantResetPower:
 		a.text = s
 		if of := choices[w]; s != of[0] && s != of[1] {
 			return a, fmt.Errorf("wants %s or %s, not %q", of[0], of[1], s)

@@ -107,6 +107,7 @@ type Modem struct {
 	attached string // the number the cell knows us by
 	lastStat int
 	rules    []*rule
+	stuck    string // what it waits for, see the action of that name; outlives everything else
 
 	settings
 	conversation

@@ -86,7 +86,7 @@ func (m *Modem) converse(ctx context.Context, in <-chan []byte, out chan<- []byt
 		}
 		gone := m.gone
 		listen := in
-		if len(m.input) > 0 || m.deaf {
+		if len(m.input) > 0 || m.deaf || m.stuck != "" {
 			listen = nil
 		}
 		m.mu.Unlock()
@@ -123,7 +123,7 @@ func (m *Modem) trace(dir rune, data []byte) {
 
 // say sends text to the terminal; what it does not read is lost at some point.
 func (m *Modem) say(text string) {
-	if m.frozen || len(m.out)+len(text) > outputLimit {
+	if m.frozen || m.stuck != "" || len(m.out)+len(text) > outputLimit {
 		return
 	}
 	m.out = append(m.out, text...)

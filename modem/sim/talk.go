@@ -55,7 +55,7 @@ const promptLimit = 1024
 
 // work looks at what came from the terminal, as far as the modem listens.
 func (m *Modem) work() {
-	for len(m.input) > 0 && !m.deaf && m.gone == nil {
+	for len(m.input) > 0 && !m.deaf && m.stuck == "" && m.gone == nil {
 		b := m.input[0]
 		switch {
 		case m.hung || m.frozen:

@@ -133,6 +133,7 @@ func (r *runner) startLanes(ctx context.Context, lanes *sync.WaitGroup) <-chan s
 func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
 	var avoid ID
+	eager := false
 	for takes := 1; ; takes++ {
 		// News from here on is not missed, however long the take looks.
 		news, ok := r.waitReady(ctx, n)
@@ -141,7 +142,8 @@ func (r *runner) lane(ctx context.Context, n int) {
 		}
 		sendCtx, cancel := context.WithCancel(ctx)
 		f := &flight{cancel: cancel, landed: make(chan struct{})}
-		m, next, err := r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid}, f)
+		m, next, err := r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid, eager: eager}, f)
+		eager = err == nil && m != nil
 		switch {
 		case ctx.Err() != nil && m == nil:
 			cancel()

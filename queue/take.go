@@ -37,7 +37,8 @@ type flight struct {
 
 // take finds the next message for r and commits the attempt. Without one it
 // returns nil and when to look again (zero: when the bell rings). It looks in
-// a read transaction first, because a write transaction costs even when empty.
+// a read transaction first, because a write transaction costs even when empty;
+// a lane that has just found something expects more and does not.
 func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Message, next time.Time, err error) {
 	w.now, w.lines = time.Now(), r.serves()
 	found := false
@@ -52,12 +53,14 @@ func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Mess
 		id, found, next, err = q.pick(tx, w)
 		return id, err
 	}
-	err = q.db.View(func(tx *store.Tx) error {
-		_, err := look(tx)
-		return err
-	})
-	if err != nil || !found {
-		return nil, next, err
+	if !w.eager {
+		err = q.db.View(func(tx *store.Tx) error {
+			_, err := look(tx)
+			return err
+		})
+		if err != nil || !found {
+			return nil, next, err
+		}
 	}
 	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
 		m = nil
@@ -89,6 +92,7 @@ type want struct {
 	now    time.Time
 	lines  []string // the pool, and the identity of the route
 	oldest bool     // the one that has been due longest, if that is long enough
+	eager  bool     // there was one a moment ago
 	avoid  ID       // was just not taken by the route: anything else first
 	quota  *account // of the route's identity; nil: no limits
 }
@@ -99,8 +103,12 @@ type want struct {
 func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time, err error) {
 	var bestDue time.Time
 	avoided := false
+	lowest := make([]int, len(w.lines)) // rank below which a line is known to be empty
 	for rank := range ranks {
-		for _, line := range w.lines {
+		for i, line := range w.lines {
+			if lowest[i] = lowestRank(tx, line, lowest[i], rank); lowest[i] > rank {
+				continue
+			}
 			prefix := laneKey(line, rank)
 			skips, tight := 0, 0
 			for key, pk := range byDue.Keys(tx, prefix) {
@@ -154,6 +162,23 @@ func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time, e
 		return q.pick(tx, w)
 	}
 	return id, found, next, nil
+}
+
+// lowestRank is the first rank, from the one asked for on, in which something
+// waits in a line. One look at the index answers for all the empty ranks
+// between; known is what the last one answered.
+func lowestRank(tx *store.Tx, line string, known, from int) int {
+	if known > from {
+		return known
+	}
+	prefix := store.Str(line)
+	for key := range byDue.Keys(tx, laneKey(line, from)) {
+		if bytes.HasPrefix(key, prefix) {
+			return int(key[len(prefix)])
+		}
+		break
+	}
+	return ranks
 }
 
 func sooner(a, b time.Time) time.Time {

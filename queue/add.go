@@ -65,7 +65,7 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 // drafted is the message of a draft, all but its text. Its error is an
 // *Invalid.
 func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
-	now := time.Now()
+	now := q.now()
 	m := &Message{
 		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
@@ -158,9 +158,11 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 		if validity == 0 {
 			validity = defaultValidity
 		}
-		m.Expires = start.Add(validity)
+		m.Expires, m.relative = start.Add(validity), start.Equal(now)
 	}
 	switch {
+	case !q.clock.Known():
+		// Without a clock nobody can say what lies in the past.
 	case m.At.After(now.Add(maxAhead)):
 		return &Invalid{"at", "too_far", "at lies more than two years ahead. Correct the year, or send it later"}
 	case m.Expires.After(now.Add(maxAhead + defaultValidity)):
@@ -255,10 +257,10 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 		return err
 	}
 	m.ID = ID(n<<24 | uint64(rand.Uint32()>>8))
-	now := time.Now()
+	now := q.now()
 	m.Created, m.Updated, m.Events, m.noted = now, now, nil, nil
 	m.State, m.Due, m.Wake, m.Why = Queued, now, m.Expires, because("in_line")
-	if m.At.After(now) {
+	if m.At.After(now) || !m.At.IsZero() && !q.clock.Known() {
 		m.State, m.Due, m.Wake = Scheduled, m.At, m.At
 		m.Why = because("planned", "time", stamp(m.At))
 	}
@@ -274,7 +276,7 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 		return err
 	}
 	q.moved(tx, slotNone, m)
-	return nil
+	return q.noteAdrift(tx, m)
 }
 
 // refuseForNumber asks what is known about the recipient. Its refusals are

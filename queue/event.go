@@ -59,6 +59,7 @@ const (
 	KindRoute       Kind = "route"       // a route changed its state
 	KindPaused      Kind = "paused"      // a person paused a route
 	KindResumed     Kind = "resumed"     //
+	KindClock       Kind = "clock"       // the time jumped, or is known now: Code says how well, Detail from whom and by how much
 	KindCampaign    Kind = "campaign"    // Ref is its name, Code what became of it, Detail the counts
 	KindRule        Kind = "rule"        // the same of a rule's run
 )

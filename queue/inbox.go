@@ -96,7 +96,7 @@ func (q *Queue) received(ctx context.Context, in route.Inbound) error {
 		if n, err := text.ReadNumber(in.From, q.cfg.Country); err == nil {
 			in.From = n.String() // networks spell one number in several ways
 		}
-		now := time.Now()
+		now := q.now()
 		part := InboundPart{N: 1, At: now, Sent: in.Sent, Text: in.Text, Raw: in.Raw}
 		of := 1
 		// A total of 0, or a number beyond it, is no long message (TS 23.040
@@ -204,7 +204,7 @@ func (q *Queue) understand(tx *store.Tx, in *Inbound) error {
 		if err != nil {
 			return err
 		}
-		if m.out() && time.Since(m.Took) < replyWithin {
+		if m.out() && q.now().Sub(m.Took) < replyWithin {
 			in.Reply = m.ID
 		}
 		break

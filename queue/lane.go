@@ -154,7 +154,7 @@ func (r *runner) lane(ctx context.Context, n int) {
 			wait(ctx, time.Now().Add(rest), news, nil)
 		case m == nil:
 			takes-- // an empty look is no take
-			wait(ctx, next, news, r.bell)
+			wait(ctx, r.q.alarm(next), news, r.bell)
 		default:
 			r.ring() // there may be more: let another lane look
 			if r.carry(sendCtx, m, f) {
@@ -209,7 +209,7 @@ func (p *panicked) Error() string { return "a fault in the program: " + p.what }
 func (r *runner) waitReady(ctx context.Context, n int) (changed <-chan struct{}, ok bool) {
 	for {
 		r.mu.Lock()
-		probe, trusted := r.trust.mayTake(time.Now(), n)
+		probe, trusted := r.trust.mayTake(r.q.now(), n)
 		ok := trusted && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
 		changed := r.changed
 		r.mu.Unlock()
@@ -219,7 +219,7 @@ func (r *runner) waitReady(ctx context.Context, n int) (changed <-chan struct{},
 		if ok {
 			return changed, true
 		}
-		wait(ctx, probe, changed, nil)
+		wait(ctx, r.q.alarm(probe), changed, nil)
 	}
 }
 
@@ -236,7 +236,8 @@ func longer(rest time.Duration) time.Duration {
 	return min(max(2*rest, restFirst), restMax)
 }
 
-// wait returns at until (zero: never), or when a channel delivers.
+// wait returns at until (zero: never), or when a channel delivers. It waits by
+// the clock of the process: a time of the queue goes through alarm first.
 func wait(ctx context.Context, until time.Time, changed, bell <-chan struct{}) {
 	var alarm <-chan time.Time
 	if !until.IsZero() {

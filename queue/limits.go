@@ -37,7 +37,7 @@ func (q *Queue) refuseTooMuch(tx *store.Tx, m *Message) error {
 	if capped {
 		back = max(back, aMonth)
 	}
-	now, text := time.Now(), m.Text()
+	now, text := q.now(), m.Text()
 	inDay, inMonth := 0, 0
 	for old, err := range newestUnder(tx, byTo, store.Str(tail(m.To)), 0) {
 		if err != nil {
@@ -76,17 +76,35 @@ func (q *Queue) holdForQuiet(tx *store.Tx, m *Message) (held bool, err error) {
 	if !q.cfg.Limits.QuietHours || m.Class != Marketing {
 		return false, nil
 	}
-	until := quietUntil(m.Country, time.Now(), q.cfg.Location)
-	if until.IsZero() {
+	quiet, until := q.quietFor(m)
+	if !quiet {
 		return false, nil
 	}
 	if err := m.move(onHold); err != nil {
 		return false, err
 	}
-	m.Due, m.Wake = until, until
+	m.keepQuiet(until)
+	return true, q.note(tx, m, Event{Kind: KindHeld, Code: m.Why.Code, Until: until})
+}
+
+// quietFor says whether marketing waits now, and until when. Without a clock
+// nobody knows whether it is night: then it waits until that is known, and until
+// is zero.
+func (q *Queue) quietFor(m *Message) (quiet bool, until time.Time) {
+	if !q.clock.Known() {
+		return true, time.Time{}
+	}
+	until = quietUntil(m.Country, q.now(), q.cfg.Location)
+	return !until.IsZero(), until
+}
+
+func (m *Message) keepQuiet(until time.Time) {
+	if until.IsZero() {
+		m.Due, m.Wake, m.Why = time.Time{}, m.Expires, because("clock_wrong")
+		return
+	}
+	m.Due, m.Wake, m.Why = until, until, because("quiet_hours", "time", stamp(until))
 	if m.Expires.Before(until) {
 		m.Wake = m.Expires // it will not be sent in the night either
 	}
-	m.Why = because("quiet_hours", "time", stamp(until))
-	return true, q.note(tx, m, Event{Kind: KindHeld, Code: "quiet_hours", Until: until})
 }

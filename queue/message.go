@@ -137,7 +137,8 @@ type Message struct {
 
 	Events []uint64 `json:"events"` // its story, by number
 
-	noted []Event // since it was read, for Noted
+	noted    []Event // since it was read, for Noted
+	relative bool    // Expires counts from its acceptance; see adrift
 }
 
 // Noted returns the events that were appended to its story by the call that

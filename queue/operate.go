@@ -124,7 +124,7 @@ func (q *Queue) setPaused(ctx context.Context, name, by string, on bool) error {
 		e := Event{Kind: KindResumed, Route: name, By: by}
 		if on {
 			e.Kind = KindPaused
-			if err := pauses.Put(tx, &pause{Route: name, By: by, At: time.Now()}); err != nil {
+			if err := pauses.Put(tx, &pause{Route: name, By: by, At: q.now()}); err != nil {
 				return err
 			}
 		} else if err := pauses.Delete(tx, store.Str(name)); err != nil {

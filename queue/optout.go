@@ -90,7 +90,7 @@ var optOuts = store.NewTable("optout", func(o *OptOut) []byte { return store.Str
 func (q *Queue) obey(tx *store.Tx, in *Inbound, by string) error {
 	switch in.Action {
 	case ActionOptOut:
-		o := &OptOut{Hash: q.hash(in.From), Number: in.From, At: time.Now(), Inbox: in.Seq, By: by}
+		o := &OptOut{Hash: q.hash(in.From), Number: in.From, At: q.now(), Inbox: in.Seq, By: by}
 		if old, err := optOuts.Get(tx, store.Str(q.hash(in.From))); err != nil || old != nil {
 			return err // a second STOP changes nothing
 		}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tillpost/queue/clock"
 	"tillpost/queue/route"
 	"tillpost/queue/store"
 	"tillpost/queue/text"
@@ -40,7 +41,8 @@ type Config struct {
 	Shift     int  // national tables the shop allows, 0 none
 	Locking   int
 
-	Steward Steward // who causes messages, and is asked before one leaves
+	Steward Steward      // who causes messages, and is asked before one leaves
+	Clock   clock.Config // who tells the time
 
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes
 	ReportWait  time.Duration // after validity, until "no confirmation"; default 1 hour
@@ -57,7 +59,12 @@ type Queue struct {
 
 	slots     [slots]atomic.Int64 // living messages by what they count as
 	lastEvent atomic.Uint64
-	beat      atomic.Int64 // last turn of the timer, UnixNano
+	began     time.Time    // when New was called, with the monotonic clock
+	beat      atomic.Int64 // last turn of the timer, nanoseconds after it
+
+	clock    *clock.Clock
+	step     *clock.Step  // the timer's: a step that is not written down yet
+	floorDue atomic.Int64 // when the floor is to be written down, nanoseconds after began
 
 	poke    chan struct{} // the timer should look again
 	arrived chan *runner  // attached while running
@@ -92,14 +99,17 @@ func New(cfg Config) (*Queue, error) {
 	setDefault(&cfg.ReportWait, time.Hour)
 	setDefault(&cfg.DrainWait, 10*time.Second)
 	q := &Queue{
-		cfg: cfg, db: cfg.DB, log: cfg.Log, countries: cfg.Countries,
+		cfg: cfg, db: cfg.DB, log: cfg.Log, countries: cfg.Countries, began: time.Now(),
 		poke: make(chan struct{}, 1), arrived: make(chan *runner, 64),
 		busy: map[uint32]int{}, flights: map[ID]*flight{}, watchers: map[chan<- struct{}]bool{},
 	}
 	if len(q.countries) == 0 {
 		q.countries = text.Neighbours(cfg.Country)
 	}
-	q.beat.Store(time.Now().UnixNano())
+	q.turned()
+	if err := q.startClock(); err != nil {
+		return nil, fmt.Errorf("queue: reading the last known time: %w", err)
+	}
 	if err := q.recover(); err != nil {
 		return nil, fmt.Errorf("queue: reading what was left at the last stop: %w", err)
 	}
@@ -162,7 +172,7 @@ func (q *Queue) interrupted(tx *store.Tx, m *Message) error {
 	if m.Relayed {
 		return nil
 	}
-	m.loseNext(m.Route, m.Identity)
+	m.loseNext(m.Route, m.Identity, q.now())
 	return q.lose(tx, m, Event{Kind: KindInterrupted, Route: m.Route, Identity: m.Identity})
 }
 
@@ -248,9 +258,10 @@ func (q *Queue) Run(ctx context.Context) error {
 	return q.db.Sealed()
 }
 
-// Beat is when the timer last turned. A watchdog that is fed only while it is
-// fresh notices a stuck queue.
-func (q *Queue) Beat() time.Time { return time.Unix(0, q.beat.Load()) }
+// Beat is when the timer last turned, by the clock of the process: time.Since
+// tells how long ago, whatever became of the wall clock. A watchdog that is fed
+// only while it is fresh notices a stuck queue.
+func (q *Queue) Beat() time.Time { return q.began.Add(time.Duration(q.beat.Load())) }
 
 // change runs fn on one message inside tx and lets everything that hangs on
 // the message follow. fn may run more than once for one commit.
@@ -261,7 +272,7 @@ func (q *Queue) change(tx *store.Tx, id ID, fn func(*Message) error) (*Message, 
 		if err := fn(m); err != nil {
 			return err
 		}
-		m.Updated = time.Now()
+		m.Updated = q.now()
 		return nil
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -302,12 +313,15 @@ func (q *Queue) note(tx *store.Tx, m *Message, e Event) error {
 	if err != nil {
 		return err
 	}
-	e.Seq, e.At = seq, time.Now()
+	e.Seq, e.At = seq, q.now()
 	if m != nil {
 		e.Msg, e.State, e.Attempt = m.ID, m.State, m.Attempt
 		m.Events, m.noted = append(m.Events, seq), append(m.noted, e)
 	}
 	tx.OnCommit(func() { q.lastEvent.Store(seq) })
+	if err := q.keepFloor(tx); err != nil {
+		return err
+	}
 	return events.Insert(tx, &e)
 }
 

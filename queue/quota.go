@@ -193,7 +193,7 @@ func (q *Queue) charge(tx *store.Tx, r *runner, m *Message) error {
 	}
 	u, l := &a.usage, a.quota
 	out := m.outbound()
-	now, n := time.Now().In(q.cfg.Location), len(out.Todo())
+	now, n := q.now().In(q.cfg.Location), len(out.Todo())
 	for _, w := range u.walls(l, now) {
 		before := w.used.N
 		w.used.N += n
@@ -271,7 +271,7 @@ func (q *Queue) wallOf(name string) (until time.Time, limit int) {
 	}
 	err := q.db.View(func(tx *store.Tx) error {
 		a, err := q.quotaOf(tx, r)
-		until, limit = a.closed(time.Now().In(q.cfg.Location))
+		until, limit = a.closed(q.now().In(q.cfg.Location))
 		return err
 	})
 	if err != nil {
@@ -300,7 +300,7 @@ func (q *Queue) Quotas(name string) (list []QuotaLeft, err error) {
 			return err
 		}
 		u, l := &a.usage, a.quota
-		now := time.Now().In(q.cfg.Location)
+		now := q.now().In(q.cfg.Location)
 		for _, w := range u.walls(l, now) {
 			list = append(list, QuotaLeft{Left: max(0, w.limit-w.used.N), Limit: w.limit, Until: w.ends, Of: w.of})
 		}

@@ -150,9 +150,11 @@ func newestUnder(tx *store.Tx, ix *store.Index[Message], prefix []byte, before I
 // one that is next in line that depends on the health of the routes.
 func (q *Queue) Explain(m *Message) (Reason, time.Time) {
 	switch {
-	case m.State == Queued && !m.Due.After(time.Now()):
+	case !q.clock.Known() && (m.State == Scheduled || m.State == Held && m.Why.Code == "quiet_hours"):
+		return because("clock_wrong"), m.Until()
+	case m.State == Queued && !m.Due.After(q.now()):
 		return q.explainLine(m), m.Until()
-	case m.State == Unknown && !m.Wake.IsZero() && !m.Wake.After(time.Now()) && q.silent(m):
+	case m.State == Unknown && !m.Wake.IsZero() && !m.Wake.After(q.now()) && q.silent(m):
 		return because("unsure_silent"), m.Expires
 	}
 	return m.Why, m.Until()
@@ -277,7 +279,7 @@ func (q *Queue) Oldest() (m *Message, err error) {
 			if key == nil {
 				break
 			}
-			prefix := key[:bytes.IndexByte(key, 0)+2]
+			prefix := linePrefix(key)
 			if due, _, _ := dueOf(key, prefix); bestID == nil || due.Before(best) {
 				best, bestID = due, id
 			}

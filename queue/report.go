@@ -45,7 +45,7 @@ func (q *Queue) firstTime(tx *store.Tx, key string) (bool, error) {
 	if key == "" {
 		return true, nil
 	}
-	today := time.Now().Unix() / 86400
+	today := q.now().Unix() / 86400
 	for day := today; day > today-seenDays; day-- {
 		if s, err := seen.Get(tx, seenAt(day, key)); err != nil || s != nil {
 			return false, err
@@ -76,7 +76,7 @@ func (q *Queue) match(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		if !fits(c.m, rep) {
+		if !fits(c.m, rep, q.now()) {
 			continue
 		}
 		switch c.m.Parts[c.n-1].State {
@@ -105,7 +105,7 @@ func (q *Queue) matchLost(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case !fits(c.m, rep):
+		case !fits(c.m, rep, q.now()):
 		case id != 0:
 			return 0, 0, nil // two could be meant: a person decides
 		default:
@@ -142,11 +142,11 @@ func (q *Queue) candidates(tx *store.Tx, prefix []byte) func(func(candidate, err
 
 // fits says whether a report can be about m: the recipient is the same in some
 // spelling, and m was sent before it and not too long ago.
-func fits(m *Message, rep *route.Report) bool {
+func fits(m *Message, rep *route.Report, now time.Time) bool {
 	if rep.To != "" && !sameNumber(rep.To, m.To) {
 		return false
 	}
-	return time.Since(m.Took) < reportAge
+	return now.Sub(m.Took) < reportAge
 }
 
 // partOf finds the part with a reference, else the first that was lost, else 0:
@@ -251,7 +251,7 @@ func (q *Queue) conclude(m *Message, rep *route.Report) {
 		}
 	case Queued:
 		m.pin()
-		q.waitInLine(m, time.Now())
+		q.waitInLine(m, q.now())
 	}
 }
 
@@ -275,7 +275,7 @@ func (q *Queue) givenBack(tx *store.Tx, m *Message, n int, rep *route.Report) er
 		m.Pin = ""
 		m.pin()
 	}
-	q.waitInLine(m, time.Now())
+	q.waitInLine(m, q.now())
 	return q.note(tx, m, Event{Kind: KindReport, Part: n, Route: rep.Route, Identity: rep.Identity, Code: rep.Code, Detail: rep.Why})
 }
 
@@ -293,7 +293,7 @@ func (q *Queue) keepOrphan(tx *store.Tx, rep route.Report) error {
 	if err != nil {
 		return err
 	}
-	return orphans.Insert(tx, &orphan{Seq: n, At: time.Now(), Report: rep})
+	return orphans.Insert(tx, &orphan{Seq: n, At: q.now(), Report: rep})
 }
 
 // adopt applies the reports that came before the answer to m did: those that
@@ -337,7 +337,7 @@ func (q *Queue) orphansOf(tx *store.Tx, m *Message, prefix []byte) (found []*orp
 		if !bytes.HasPrefix(key, prefix) {
 			break
 		}
-		if !o.At.Before(m.Took) && fits(m, &o.Report) {
+		if !o.At.Before(m.Took) && fits(m, &o.Report, q.now()) {
 			found = append(found, o)
 		}
 	}

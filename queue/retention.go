@@ -333,7 +333,7 @@ func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
 			return err
 		}
 	}
-	if err := erasures.Put(tx, &erasure{Hash: q.hash(number), At: time.Now()}); err != nil {
+	if err := erasures.Put(tx, &erasure{Hash: q.hash(number), At: q.now()}); err != nil {
 		return err
 	}
 	tx.OnCommit(q.signal)

@@ -53,7 +53,7 @@ func (q *Queue) record(r *runner, recipient uint32, err error) {
 	if err != nil && (e == nil || !e.Doubt) {
 		return
 	}
-	now, refusedNow := time.Now(), false
+	now, refusedNow := q.now(), false
 	r.mu.Lock()
 	before := r.trust.refused()
 	if err == nil {
@@ -74,7 +74,7 @@ func (q *Queue) record(r *runner, recipient uint32, err error) {
 
 // verdict writes into m what became of the attempt.
 func (q *Queue) verdict(tx *store.Tx, r *runner, m *Message, cancelledBy string, rcpt route.Receipt, sendErr error) error {
-	now := time.Now()
+	now := q.now()
 	m.Settled = now
 	q.mergeParts(m, r, rcpt)
 	if err := q.refund(tx, m, rcpt, sendErr); err != nil {
@@ -99,7 +99,7 @@ func (q *Queue) verdict(tx *store.Tx, r *runner, m *Message, cancelledBy string,
 	case fate == route.NotOffered:
 		return q.notOffered(tx, r, m, e)
 	case fate == route.Unknown:
-		m.loseNext(r.name, m.Identity)
+		m.loseNext(r.name, m.Identity, now)
 		if p, ok := errors.AsType[*panicked](err); ok {
 			m.OnUnknown, e.Code, e.Detail = OnUnknownHold, "fault", p.what
 		}
@@ -134,7 +134,7 @@ func (r *runner) believes(m *Message) bool {
 func (q *Queue) mergeParts(m *Message, r *runner, rcpt route.Receipt) {
 	for _, p := range rcpt.Parts {
 		if p.N >= 1 && p.N <= len(m.Parts) {
-			m.Parts[p.N-1].offered(p, r.name, m.Identity)
+			m.Parts[p.N-1].offered(p, r.name, m.Identity, q.now())
 		}
 	}
 	if rcpt.Identity != "" {
@@ -142,7 +142,7 @@ func (q *Queue) mergeParts(m *Message, r *runner, rcpt route.Receipt) {
 	}
 }
 
-func (mp *Part) offered(p route.Part, routeName, identity string) {
+func (mp *Part) offered(p route.Part, routeName, identity string, now time.Time) {
 	switch mp.State {
 	case PartWaiting, PartUnknown, PartRefused:
 		mp.State = map[route.PartState]PartState{
@@ -154,7 +154,7 @@ func (mp *Part) offered(p route.Part, routeName, identity string) {
 		mp.Identity = identity
 	}
 	if mp.At.IsZero() {
-		mp.At = time.Now()
+		mp.At = now
 	}
 	if p.Ref != "" {
 		mp.Ref = p.Ref
@@ -164,13 +164,13 @@ func (mp *Part) offered(p route.Part, routeName, identity string) {
 // loseNext marks the part whose answer was lost, where the route did not say
 // which it was: the first that had not left. Later ones were never offered,
 // since a route waits for each part to be committed.
-func (m *Message) loseNext(routeName, identity string) {
+func (m *Message) loseNext(routeName, identity string, now time.Time) {
 	for i := range m.Parts {
 		switch p := &m.Parts[i]; p.State {
 		case PartUnknown:
 			return
 		case PartWaiting, PartRefused:
-			p.State, p.Route, p.Identity, p.At = PartUnknown, routeName, identity, time.Now()
+			p.State, p.Route, p.Identity, p.At = PartUnknown, routeName, identity, now
 			return
 		}
 	}
@@ -187,7 +187,7 @@ func (q *Queue) handedOver(tx *store.Tx, m *Message, rcpt route.Receipt, e Event
 	}
 	for i := range m.Parts {
 		if p := &m.Parts[i]; p.State == PartWaiting {
-			p.offered(route.Part{State: route.PartSent}, e.Route, m.Identity)
+			p.offered(route.Part{State: route.PartSent}, e.Route, m.Identity, q.now())
 		}
 	}
 	if err := m.move(onHandedOver); err != nil {
@@ -220,7 +220,7 @@ func (q *Queue) lose(tx *store.Tx, m *Message, e Event) error {
 	m.pin()
 	m.Due, m.Wake, m.Why = time.Time{}, time.Time{}, because("unsure")
 	if m.OnUnknown == OnUnknownResend && m.Resent == 0 {
-		m.Wake = time.Now().Add(q.cfg.UnknownWait)
+		m.Wake = q.now().Add(q.cfg.UnknownWait)
 		m.Why = because("unsure_resend", "time", stamp(m.Wake))
 	}
 	if e.Code == "fault" {
@@ -284,11 +284,11 @@ func (q *Queue) again(tx *store.Tx, m *Message, row string, re *route.Error, e E
 		return err
 	}
 	m.pin()
-	q.waitInLine(m, time.Now().Add(pause))
+	q.waitInLine(m, q.now().Add(pause))
 	m.Why = because("retry", "time", stamp(m.Due))
 	before := m.Pool
 	if q.reroute(m); m.Pool != before { // elsewhere it need not wait
-		q.waitInLine(m, time.Now())
+		q.waitInLine(m, q.now())
 	}
 	e.Until = m.Due
 	if err := q.note(tx, m, withKind(e, KindRetry)); err != nil || m.Pool == before {
@@ -301,7 +301,7 @@ func (q *Queue) again(tx *store.Tx, m *Message, row string, re *route.Error, e E
 // that may begin again elsewhere is looked at by the timer before it expires.
 func (q *Queue) waitInLine(m *Message, due time.Time) {
 	m.Due, m.Wake, m.Why = due, m.Expires, because("in_line")
-	if soon := time.Now().Add(restartAfter); m.canRestart() && soon.Before(m.Expires) {
+	if soon := q.now().Add(restartAfter); m.canRestart() && soon.Before(m.Expires) {
 		m.Wake = soon
 	}
 }
@@ -325,7 +325,7 @@ func (q *Queue) progress(ctx context.Context, r *runner, id ID, attempt int, p r
 			if p.N < 1 || p.N > len(m.Parts) {
 				return fmt.Errorf("queue: route %s speaks of part %d of a message of %d", r.name, p.N, len(m.Parts))
 			}
-			m.Parts[p.N-1].offered(p, r.name, m.Identity)
+			m.Parts[p.N-1].offered(p, r.name, m.Identity, q.now())
 			return q.note(tx, m, Event{Kind: KindPart, Part: p.N, Route: r.name, Identity: p.Identity, Ref: p.Ref, Code: string(p.State)})
 		})
 		return err

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/fnv"
 	"strings"
@@ -88,7 +89,7 @@ var (
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {
-	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes}
+	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes, clocks, adrifts}
 }
 
 type orphan struct {
@@ -142,6 +143,9 @@ func laneKey(lane string, rank int) []byte {
 func byDueKey(m *Message) []byte {
 	return store.Join(laneKey(m.lane(), m.rank()), store.Time(m.Due), m.ID.key(), recipientHash(m.To))
 }
+
+// linePrefix is the laneKey that a byDue key begins with.
+func linePrefix(key []byte) []byte { return key[:bytes.IndexByte(key, 0)+2] }
 
 // dueOf reads what follows prefix in a byDue key.
 func dueOf(key, prefix []byte) (due time.Time, id ID, recipient uint32) {

@@ -40,7 +40,7 @@ type flight struct {
 // a read transaction first, because a write transaction costs even when empty;
 // a lane that has just found something expects more and does not.
 func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Message, next time.Time, err error) {
-	w.now, w.lines = time.Now(), r.serves()
+	w.now, w.lines = q.now(), r.serves()
 	found := false
 	look := func(tx *store.Tx) (id ID, err error) {
 		if w.quota, err = q.quotaOf(tx, r); err != nil {
@@ -70,7 +70,7 @@ func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Mess
 		}
 		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
 		if err != nil || m.State != Sending { // it may not go now
-			next, m = time.Now(), nil
+			next, m = q.now(), nil
 			return err
 		}
 		q.occupy(tx, m.To)
@@ -204,7 +204,7 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 	}
 	identity := r.identity()
 	m.Attempt++
-	m.Route, m.Identity, m.Took, m.Wake = r.name, identity, time.Now(), time.Time{}
+	m.Route, m.Identity, m.Took, m.Wake = r.name, identity, q.now(), time.Time{}
 	m.Why = because("sending")
 	if len(m.Segments) > 1 && m.ConcatRef == 0 {
 		ref, err := q.nextRef(tx, m.To, m.RefBits)
@@ -226,7 +226,7 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 // marketing to who has opted out meanwhile, what the steward forbids, and
 // marketing in quiet hours.
 func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
-	if !m.Expires.After(time.Now()) {
+	if q.past(m.Expires) {
 		return true, q.end(tx, m, onExpire, because("expired"), Event{Kind: KindExpired})
 	}
 	if m.Class == Marketing && !m.left() {
@@ -257,7 +257,7 @@ func (q *Queue) nextRef(tx *store.Tx, to string, bits int) (int, error) {
 		c = &concat{To: to, Last: int(rand.Uint32())}
 	}
 	c.Last = (c.Last + 1) & (1<<bits - 1)
-	c.At = time.Now()
+	c.At = q.now()
 	return c.Last, concats.Put(tx, c)
 }
 

@@ -27,10 +27,13 @@ const (
 // come, waits that expire, the resend policy of unknown ones, reports that
 // never came. It also commits what routes have to tell about themselves.
 func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
-	nextSweep := time.Now()
+	nextSweep := q.began
 	for {
-		now := time.Now()
 		q.turned()
+		if err := q.lookAtClock(ctx); err != nil && ctx.Err() == nil {
+			q.log.Error("the time has jumped, and what waits by it cannot be planned anew; trying again", "err", err)
+		}
+		now := q.now()
 		if err := q.db.Sealed(); err != nil {
 			broken(err)
 		}
@@ -47,8 +50,8 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 		} else if !soon.IsZero() {
 			next = sooner(next, soon)
 		}
-		if !now.Before(nextSweep) {
-			nextSweep = now.Add(sweepEvery)
+		if q.clock.Known() && !time.Now().Before(nextSweep) {
+			nextSweep = time.Now().Add(sweepEvery)
 			if err := errors.Join(q.sweep(ctx, now), q.retain(ctx, now)); err != nil && ctx.Err() == nil {
 				q.log.Error("cannot throw out what is too old", "err", err)
 			}
@@ -59,7 +62,7 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 		q.mu.Lock()
 		q.nextWake = next
 		q.mu.Unlock()
-		wait(ctx, next, nil, q.poke)
+		wait(ctx, q.alarm(next), nil, q.poke)
 		if ctx.Err() != nil {
 			if err := q.commitNews(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, store.ErrClosed) && !errors.Is(err, store.ErrSealed) {
 				q.log.Error("the last change of a route is not in the log of events", "err", err)
@@ -70,7 +73,7 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 }
 
 // turned keeps the heartbeat fresh: the timer is at work, however much there is.
-func (q *Queue) turned() { q.beat.Store(time.Now().UnixNano()) }
+func (q *Queue) turned() { q.beat.Store(int64(time.Since(q.began))) }
 
 // wakeBy makes the timer look no later than t.
 func (q *Queue) wakeBy(t time.Time) {
@@ -156,11 +159,11 @@ func (q *Queue) actsNow(m *Message, now time.Time) bool {
 	}
 	switch m.State {
 	case Scheduled, Sent, Held:
-		return true
+		return q.clock.Known()
 	case Queued:
-		return !m.Expires.After(now) || (m.canRestart() && !q.identityReady(m.Pin))
+		return q.past(m.Expires) || (m.canRestart() && !q.identityReady(m.Pin))
 	case Unknown:
-		return !m.Expires.After(now) || (m.OnUnknown == OnUnknownResend && m.Resent == 0 && !q.silent(m))
+		return q.past(m.Expires) || (m.OnUnknown == OnUnknownResend && m.Resent == 0 && !q.silent(m))
 	}
 	return false
 }
@@ -184,12 +187,12 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 		case m.State == Sent:
 			m.Wake, m.Why = time.Time{}, because("no_report")
 			return q.note(tx, m, Event{Kind: KindNoReport})
-		case m.State == Unknown && !m.Expires.After(now):
+		case m.State == Unknown && q.past(m.Expires):
 			m.Wake, m.Why = time.Time{}, because("unsure_expired")
 			return q.note(tx, m, Event{Kind: KindExpired})
 		case m.State == Unknown:
 			return q.resend(tx, m, "policy on_unknown: resend")
-		case !m.Expires.After(now):
+		case q.past(m.Expires):
 			return q.end(tx, m, onExpire, because("expired"), Event{Kind: KindExpired})
 		case m.State == Held:
 			if err := m.move(onRelease); err != nil {
@@ -221,8 +224,8 @@ func (q *Queue) resend(tx *store.Tx, m *Message, by string) error {
 		m.startAgain()
 		m.Tried = 0
 	}
-	now := time.Now()
-	if !m.Expires.After(now) {
+	now := q.now()
+	if q.past(m.Expires) {
 		m.Expires = now.Add(defaultValidity)
 	}
 	q.waitInLine(m, now)

@@ -32,6 +32,9 @@ func (t *tool) status(ctx context.Context, args []string) error {
 	if s.SetUp != "" {
 		fmt.Fprintf(t.out, "No password is set yet. Open the page and enter this code: %s\n", s.SetUp)
 	}
+	if s.Clock.Quality == "unset" {
+		fmt.Fprintf(t.out, "The clock is not set: what is planned waits until a time server or a modem tells the time\n")
+	}
 	w := s.Waiting
 	fmt.Fprintf(t.out, "waiting %d, scheduled %d, held %d, being sent %d, unknown %d, awaiting a report %d\n\n",
 		w.Queued, w.Scheduled, w.Held, w.Sending, w.Unknown, w.Awaiting)

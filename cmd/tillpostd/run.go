@@ -73,6 +73,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Limits:    queue.Limits{QuietHours: cfg.QuietHours.Enabled},
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
+		Clock:     systemClock(),
 		DrainWait: drainWait(cfg),
 	})
 	if err != nil {

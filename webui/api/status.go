@@ -38,7 +38,7 @@ func (a *API) healthz(c *call) (*reply, error) {
 
 func (a *API) status(c *call) (*reply, error) {
 	out := wire.Status{
-		Health: a.health(c.lang), Version: a.cfg.Version, Box: a.db.Box(), Now: time.Now(), Started: a.started,
+		Health: a.health(c.lang), Version: a.cfg.Version, Box: a.db.Box(), Now: a.queue.Now(), Clock: a.clock(), Started: a.started,
 		Waiting: a.queue.Counts(), Routes: a.ways(c.lang), LastSeq: a.queue.LastEvent(), Commits: a.db.Stats().Commits,
 		Password: true,
 	}
@@ -50,6 +50,11 @@ func (a *API) status(c *call) (*reply, error) {
 		}
 	}
 	return answer(http.StatusOK, out)
+}
+
+func (a *API) clock() wire.Clock {
+	r := a.queue.Time()
+	return wire.Clock{Quality: string(r.Quality), Source: r.Source, Offset: int64(r.Offset / time.Second), Floor: clock(r.Floor)}
 }
 
 // check reads every row there is. It may take a while on a large store.

@@ -81,6 +81,9 @@ const stale = time.Minute
 func Look(q *queue.Queue, db *store.DB) Box {
 	counts := q.Counts()
 	b := judge(q.Routes(), counts.Queued+counts.Sending)
+	if b.Colour == OK && !q.Time().Known() { // it sends; only what is planned waits
+		b.Colour, b.Code = Warn, "clock_wrong"
+	}
 	if err := db.Room(); err != nil {
 		b.Colour, b.Code, b.Route, b.Kind, b.Since = Stop, "disk_full", "", "", time.Time{}
 	}

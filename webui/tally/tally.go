@@ -83,7 +83,7 @@ const most = 200_000
 // New makes a tally for a shop in loc.
 func New(q *queue.Queue, loc *time.Location, log *slog.Logger) *Tally {
 	t := &Tally{queue: q, loc: loc, log: log, events: map[queue.Kind]uint64{}, watchers: map[chan struct{}]bool{}}
-	t.begin(time.Now())
+	t.begin(q.Now())
 	return t
 }
 
@@ -91,7 +91,7 @@ func New(q *queue.Queue, loc *time.Location, log *slog.Logger) *Tally {
 func (t *Tally) Today() Day {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turn(time.Now())
+	t.turn(t.queue.Now())
 	return t.day
 }
 
@@ -278,7 +278,7 @@ func midnight(at time.Time, loc *time.Location) time.Time {
 // startOfDay finds the last event before today, by halving: the log may hold
 // months.
 func (t *Tally) startOfDay() (uint64, error) {
-	today := midnight(time.Now(), t.loc)
+	today := midnight(t.queue.Now(), t.loc)
 	low, high := uint64(0), t.queue.LastEvent() // what we look for is in [low, high]
 	for low < high {
 		middle := low + (high-low)/2

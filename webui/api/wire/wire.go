@@ -345,6 +345,7 @@ type Status struct {
 	Version  string       `json:"version"`
 	Box      string       `json:"box"` // this installation
 	Now      time.Time    `json:"now"`
+	Clock    Clock        `json:"clock"`
 	Started  time.Time    `json:"started"`
 	Waiting  queue.Counts `json:"waiting"`
 	Routes   []Route      `json:"routes"`
@@ -352,6 +353,14 @@ type Status struct {
 	Commits  int64        `json:"commits"`
 	SetUp    string       `json:"setup_code,omitempty"` // over the socket, until a password is set
 	Password bool         `json:"password"`             // one is set
+}
+
+// Clock says how the box knows the time.
+type Clock struct {
+	Quality string     `json:"quality"` // unset | assumed | network | synced
+	Source  string     `json:"source"`  // who told it: "system", or the modem by name; empty: nobody
+	Offset  int64      `json:"offset"`  // seconds that the box's time is ahead of the system's
+	Floor   *time.Time `json:"floor"`   // the last time that a time server vouched for; null: none yet
 }
 
 // Check is GET /check.

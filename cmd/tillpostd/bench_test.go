@@ -236,45 +236,57 @@ func BenchmarkIdleMinute(b *testing.B) {
 // spent reads what the daemon has used of the processor and given to the disk.
 func (b *box) spent() (cpu time.Duration, written int64) {
 	b.t.Helper()
-	stat := strings.Fields(b.proc("stat")[strings.LastIndex(b.proc("stat"), ")")+1:])
-	for _, i := range []int{11, 12} { // utime and stime in ticks of 10 ms, proc(5)
-		ticks, err := strconv.ParseInt(stat[i], 10, 64)
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		cpu += time.Duration(ticks) * 10 * time.Millisecond
-	}
-	return cpu, b.field("io", "write_bytes:")
+	return cpuOf(b.t, b.pid()), procField(b.t, b.pid(), "io", "write_bytes:")
 }
 
 // resident is the daemon's memory in MB: all of it, and without file pages.
 func (b *box) resident() (total, anonymous float64) {
-	return float64(b.field("status", "VmRSS:")) / 1024, float64(b.field("status", "RssAnon:")) / 1024
+	b.t.Helper()
+	return float64(procField(b.t, b.pid(), "status", "VmRSS:")) / 1024, float64(procField(b.t, b.pid(), "status", "RssAnon:")) / 1024
 }
 
-func (b *box) field(file, name string) int64 {
-	b.t.Helper()
-	for line := range strings.Lines(b.proc(file)) {
+func (b *box) pid() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cmd.Process.Pid
+}
+
+// cpuOf is what a process has used of the processors.
+func cpuOf(t testing.TB, pid int) (cpu time.Duration) {
+	t.Helper()
+	stat := proc(t, pid, "stat")
+	words := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+	for _, i := range []int{11, 12} { // utime and stime in ticks of 10 ms, proc(5)
+		ticks, err := strconv.ParseInt(words[i], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpu += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return cpu
+}
+
+// procField reads a number that has a name in a file of /proc/PID.
+func procField(t testing.TB, pid int, file, name string) int64 {
+	t.Helper()
+	for line := range strings.Lines(proc(t, pid, file)) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == name {
 			n, err := strconv.ParseInt(words[1], 10, 64)
 			if err != nil {
-				b.t.Fatal(err)
+				t.Fatal(err)
 			}
 			return n
 		}
 	}
-	b.t.Fatalf("no %s in /proc/PID/%s", name, file)
+	t.Fatalf("no %s in /proc/%d/%s", name, pid, file)
 	return 0
 }
 
-func (b *box) proc(file string) string {
-	b.t.Helper()
-	b.mu.Lock()
-	pid := b.cmd.Process.Pid
-	b.mu.Unlock()
+func proc(t testing.TB, pid int, file string) string {
+	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return string(data)
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,12 +35,15 @@ func startCenter(t testing.TB, bin string, flags ...string) *center {
 	return c
 }
 
-// table is an [[smpp]] for the boot file. Marks are what settles, by its
-// receipt, a message whose answer was lost.
-func (c *center) table(name string, window int) string {
-	return fmt.Sprintf("\n[[smpp]]\nname = %q\naddr = %q\nsystem_id = \"shop\"\npassword = \"pw\"\nsource = \"SHOP\"\nwindow = %d\nmessage_reference = true\nsend_timeout = \"2s\"\n",
-		name, c.addr, window)
+// table is an [[smpp]] for the boot file, with further lines.
+func (c *center) table(name string, window int, more ...string) string {
+	return fmt.Sprintf("\n[[smpp]]\nname = %q\naddr = %q\nsystem_id = \"shop\"\npassword = \"pw\"\nsource = \"SHOP\"\nwindow = %d\n%s\n",
+		name, c.addr, window, strings.Join(more, "\n"))
 }
+
+// marked has each submit carry a mark, by which its receipt settles a message
+// whose answer was lost.
+const marked = "message_reference = true"
 
 // read returns the SMSC's list as it is now.
 func (c *center) read(t testing.TB) []smsc.Submit {
@@ -56,6 +61,36 @@ func (c *center) read(t testing.TB) []smsc.Submit {
 		list = append(list, s)
 	}
 	return list
+}
+
+// await returns once the SMSC's list has n lines. It reads each only once: the
+// list is long, and the processors have other things to do.
+func (c *center) await(t testing.TB, n int) {
+	t.Helper()
+	f, err := os.Open(c.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	have := 0
+	buf := make([]byte, 1<<20)
+	last, since := 0, time.Now()
+	for have < n {
+		got, err := f.Read(buf)
+		if err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		have += bytes.Count(buf[:got], []byte{'\n'})
+		if have != last {
+			last, since = have, time.Now()
+		}
+		if time.Since(since) > patience {
+			t.Fatalf("the SMSC has %d of %d messages and nothing comes", have, n)
+		}
+		if got == 0 {
+			<-time.After(20 * time.Millisecond)
+		}
+	}
 }
 
 func (c *center) submits(t testing.TB) map[string]int {
@@ -77,7 +112,7 @@ func (c *center) submits(t testing.TB) map[string]int {
 func TestCrashOverSMPP(t *testing.T) {
 	bin := build(t, "")
 	c := startCenter(t, bin, "-latency", "5ms", "-receipt-after", "300ms")
-	o := newOrdeal(t, newBox(t, bin, c.table("operator", 50)), 5000, kills, c)
+	o := newOrdeal(t, newBox(t, bin, c.table("operator", 50, marked)), 5000, kills, c)
 	o.long = true
 	o.lives = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond}
 	o.restless = func(s *wire.Status) int64 { return s.Waiting.Queued + s.Waiting.Sending + s.Waiting.Awaiting }

@@ -42,7 +42,7 @@ var refusals = map[int]string{
 func (s *session) askSIM(ctx context.Context) (string, error) {
 	lines, err := s.conn.Command(ctx, "AT+CPIN?", 5*time.Second)
 	if e, ok := errors.AsType[*at.Error](err); ok {
-		r := lookup(e, s.maker)
+		r := lookup(e, s.profile.numbering)
 		if means, ok := refusals[e.Code]; ok && e.Kind == "CME" {
 			return means, nil
 		}
@@ -252,33 +252,9 @@ func (s *session) remember(ctx context.Context, tried map[string]outcome, mark s
 	return nil
 }
 
-// counters are the ways to ask for the attempts left, by maker, and those that
-// every modem may know, last (field-notes §1.8). field counts from 0.
-var counters = []struct {
-	maker, cmd, prefix string
-	field              int
-}{
-	{"huawei", "AT^CPIN?", "^CPIN", 3},
-	{"zte", "AT+ZPINPUK=?", "+ZPINPUK", 0},
-	{"u-blox", "AT+UPINCNT", "+UPINCNT", 0},
-	{"cinterion", "AT^SPIC", "^SPIC", 0},
-	{"multitech", "AT^SPIC", "^SPIC", 0},
-	{"wavecom", "AT+CPINC?", "+CPINC", 0},
-	{"sierra", "AT+CPINC?", "+CPINC", 0},
-	{"quectel", "AT+QPINC?", "+QPINC", 1},
-	{"simcom", "AT+SPIC", "+SPIC", 0},
-	{"telit", "AT#PCT", "#PCT", 0},
-	{"", `AT+CPINR="SIM PIN"`, "+CPINR", 1},
-	{"", `AT+CSIM=10,"0020000100"`, "+CSIM", 1}, // VERIFY without data costs nothing: 63Cx (TS 31.101 §11.1.9)
-}
-
 // triesLeft asks how many attempts the SIM grants. An error is a lost answer.
 func (s *session) triesLeft(ctx context.Context) (left int, known bool, err error) {
-	maker := strings.ToLower(s.maker)
-	for _, c := range counters {
-		if !strings.Contains(maker, c.maker) {
-			continue
-		}
+	for _, c := range s.profile.counters {
 		lines, err := s.conn.Command(ctx, c.cmd, 5*time.Second)
 		if isLost(err) {
 			return 0, false, err

@@ -130,7 +130,7 @@ func (s *session) late(l *at.Late) {
 		rep.Ref = refOf(l.MR)
 	}
 	if l.Err != nil {
-		r := lookup(l.Err, s.maker)
+		r := lookup(l.Err, s.profile.numbering)
 		if r.Class != "accepted" && r.Retry != "ambiguous" {
 			rep.Code, rep.Why = codeOf(l.Err), "refused after our patience had ended: "+r.Name
 			rep.State = route.ReportUndelivered

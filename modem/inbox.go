@@ -3,6 +3,7 @@ package modem
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,9 +76,9 @@ func (s *session) fetch(ctx context.Context, from slot) error {
 		if isLost(err) {
 			return err
 		}
-		if from.memory == "SR" {
-			// MU509 and EC25 announce reports in a memory they cannot read.
-			s.log.Warn("reports are not readable on this modem", "err", err)
+		if slices.Contains(s.profile.unreadable, from.memory) && !s.unread {
+			s.unread = true // said once
+			s.log.Warn("this modem announces reports in a memory that it cannot read: no delivery can be confirmed", "memory", from.memory, "err", err)
 		}
 		return nil
 	}

@@ -241,7 +241,7 @@ func (s *session) recovering(t trouble) state {
 					return nil, errRestarted
 				}
 				// It does not answer, but it may still listen.
-				if err := s.conn.Blurt("AT+CFUN=1,1"); err != nil {
+				if err := s.conn.Blurt(s.profile.restart[0]); err != nil {
 					return nil, err
 				}
 				return nil, t.why
@@ -306,13 +306,20 @@ func (s *session) radio(ctx context.Context) (state, error) {
 	return s.starting, nil
 }
 
-// reset restarts the modem itself. Its answer does not matter: it may be gone
+// reset restarts the modem itself, in the first way that it does not refuse. Its answer does not matter: it may be gone
 // before it gives one.
 func (s *session) reset(ctx context.Context) {
 	s.m.restarted()
 	s.log.Warn("restarting the modem")
-	if _, err := s.conn.Command(ctx, "AT+CFUN=1,1", 10*time.Second); err != nil {
-		s.log.Info("the restart was not confirmed", "err", err)
+	for _, cmd := range s.profile.restart {
+		_, err := s.conn.Command(ctx, cmd, 10*time.Second)
+		if err == nil {
+			return
+		}
+		s.log.Info("the restart was not confirmed", "command", cmd, "err", err)
+		if isLost(err) {
+			return
+		}
 	}
 }
 

@@ -132,7 +132,7 @@ func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (rou
 		if s.without(&f, err) {
 			continue
 		}
-		v := judge(s.m.cfg.Name, s.maker, done.Phase, err)
+		v := judge(s.m.cfg.Name, s.profile.numbering, done.Phase, err)
 		if v.err == nil { // 197: the network has it from an earlier try
 			part.State = route.PartSent
 			return part, nil

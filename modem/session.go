@@ -121,11 +121,13 @@ type session struct {
 	log  *slog.Logger
 
 	maker, model, imei, imsi, iccid string
+	profile                         *profile
 	functional                      string // answer of AT+CFUN?
 	prepared                        bool   // it has been ready on this connection, and not restarted since
 	confirms                        bool   // AT+CSMS=1: what comes directly wants AT+CNMA
 	reports                         int    // <ds> of AT+CNMI that the modem took
 	storage                         string // AT+CPMS
+	unread                          bool   // it announces what cannot be read
 
 	line  chan struct{} // held by whoever talks to the modem: a Send, or the states
 	over  chan struct{} // closed when the session ends
@@ -182,7 +184,7 @@ func (m *Modem) connected(ctx context.Context) error {
 	}
 	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log, Owed: m.owed})
 	s := &session{
-		m: m, conn: conn, log: m.log,
+		m: m, conn: conn, log: m.log, profile: profileOf(""),
 		line:  make(chan struct{}, 1), // held by the states, until ready
 		over:  make(chan struct{}),
 		alarm: make(chan trouble, 1),
@@ -222,11 +224,14 @@ func (s *session) starting(ctx context.Context) (state, error) {
 		return nil, errRestarted
 	}
 	s.m.enter(route.Starting, "", "preparing the modem", "")
-	if err := s.sequence(ctx, startUp); err != nil {
+	if err := s.identify(ctx); err != nil {
 		return s.failed(err)
 	}
 	if err := s.stranger(); err != nil {
 		return nil, err
+	}
+	if err := s.sequence(ctx, asItWants); err != nil {
+		return s.failed(err)
 	}
 	if s.functional != "" && !strings.HasPrefix(s.functional, "1") {
 		// Radio off. Some take a minute to switch it on.
@@ -267,6 +272,9 @@ func (s *session) failed(err error) (state, error) {
 // registering prepares what needs the SIM and waits for the network.
 func (s *session) registering(ctx context.Context) (state, error) {
 	s.m.enter(route.Waiting, "searching", "preparing the SIM", "")
+	if next, err := s.memory(ctx); next != nil || err != nil {
+		return next, err
+	}
 	if err := s.sequence(ctx, withSIM); err != nil {
 		return s.failed(err)
 	}
@@ -288,6 +296,23 @@ func (s *session) registering(ctx context.Context) (state, error) {
 			s.m.enter(route.Hand, "no_signal", "looking for the network", n.Meaning)
 		}
 		if next, err := s.idle(ctx, netEvery); next != nil || err != nil {
+			return next, err
+		}
+	}
+}
+
+// memory waits until the store of messages can be used: after the PIN that
+// takes a while, and not every modem has a line for it (field-notes §1.3).
+func (s *session) memory(ctx context.Context) (state, error) {
+	for end := time.Now().Add(simBusyFor); ; {
+		_, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
+		if isLost(err) {
+			return s.failed(err)
+		}
+		if err == nil || time.Now().After(end) {
+			return nil, nil // a modem without a store can still send
+		}
+		if next, err := s.idle(ctx, 2*time.Second); next != nil || err != nil {
 			return next, err
 		}
 	}

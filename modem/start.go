@@ -15,17 +15,19 @@ import (
 // in turn until one is answered with OK.
 type step struct {
 	try  []string
+	own  func(*profile) []string // instead of try: the family's spellings
 	wait time.Duration
 	must bool // the modem is of no use without it
-	only string
+	all  bool // not in turn: each of them
 	read func(s *session, lines []string)
 }
 
-// The start-up sequence that is safe everywhere (field-notes §1.3): what needs
-// no SIM, and what needs it unlocked. ATZ is left out: it
-// only resets what is set here anyway, and on some modems more than that.
+// The start-up sequence that is safe everywhere (field-notes §1.3), with what
+// the family's profile puts into it: what tells who it is, what it wants then,
+// and what needs the SIM unlocked. ATZ is left out: it only resets what is set
+// here anyway, and on some modems more than that.
 var (
-	startUp = []step{
+	whoIsIt = []step{
 		{try: []string{"ATE0"}, wait: 2 * time.Second},
 		{try: []string{"ATV1"}, wait: 2 * time.Second},
 		{try: []string{"ATQ0"}, wait: 2 * time.Second},
@@ -33,11 +35,16 @@ var (
 		{try: []string{"AT+CGMI", "AT+GMI"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.maker = plain(l, "+CGMI", "+GMI") }},
 		{try: []string{"AT+CGMM", "AT+GMM"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.model = plain(l, "+CGMM", "+GMM") }},
 		{try: []string{"AT+CGSN", "AT+GSN"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.imei = digits(l, 14, 16) }},
-		{try: []string{"AT^CURC=0"}, wait: 5 * time.Second, only: "huawei"}, // periodic state lines
+	}
+	byItself = []step{ // for one that tells neither maker nor model
+		{try: []string{"ATI"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.model = strings.Join(l, " ") }},
+	}
+	asItWants = []step{
+		{own: func(p *profile) []string { return p.prepare }, all: true, wait: 10 * time.Second},
 		{try: []string{"AT+CFUN?"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.functional = plain(l, "+CFUN") }},
 	}
 	whichSIM = []step{ // before its PIN, as far as the modem tells
-		{try: []string{"AT+CCID", "AT^ICCID?", "AT+QCCID", "AT#CCID", "AT+ICCID", "AT+CCID?"}, wait: 5 * time.Second, read: readICCID},
+		{own: func(p *profile) []string { return p.card }, wait: 5 * time.Second, read: readICCID},
 	}
 	withSIM = []step{
 		{try: []string{"AT+CIMI"}, wait: 5 * time.Second, read: func(s *session, l []string) { s.imsi = digits(l, 14, 15) }},
@@ -47,12 +54,13 @@ var (
 		{try: []string{"AT+CSMS?"}, wait: 5 * time.Second, read: func(s *session, l []string) {
 			s.confirms = strings.HasPrefix(plain(l, "+CSMS"), "1")
 		}},
-		{try: []string{"AT+CPMS=\"SM\",\"SM\",\"SM\"", "AT+CPMS=\"ME\",\"ME\",\"ME\"", "AT+CPMS=\"ME\",\"SM\",\"MT\"", "AT+CPMS=\"SM\""}, wait: 10 * time.Second},
+		{own: func(p *profile) []string { return p.storage }, wait: 10 * time.Second},
 		{try: []string{"AT+CPMS?"}, wait: 10 * time.Second, read: readStorage},
 		{try: []string{"AT+CREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+CGREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+CEREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+COPS=3,0"}, wait: 5 * time.Second}, // names, not numbers; changes nothing else
+		{own: func(p *profile) []string { return p.clock }, all: true, wait: 5 * time.Second},
 	}
 )
 
@@ -60,11 +68,12 @@ var (
 // the step is a must.
 func (s *session) sequence(ctx context.Context, steps []step) error {
 	for _, st := range steps {
-		if st.only != "" && !strings.Contains(strings.ToLower(s.maker), st.only) {
-			continue
+		try := st.try
+		if st.own != nil {
+			try = st.own(s.profile)
 		}
 		var refusal *at.Error
-		for _, cmd := range st.try {
+		for _, cmd := range try {
 			lines, err := s.conn.Command(ctx, cmd, st.wait)
 			if e, ok := errors.AsType[*at.Error](err); ok {
 				refusal = e
@@ -77,12 +86,31 @@ func (s *session) sequence(ctx context.Context, steps []step) error {
 			if st.read != nil {
 				st.read(s, lines)
 			}
-			break
+			if !st.all {
+				break
+			}
 		}
 		if refusal != nil && st.must {
 			return refusal
 		}
 	}
+	return nil
+}
+
+// identify learns who the modem is and which family's ways it has.
+func (s *session) identify(ctx context.Context) error {
+	s.maker, s.model = "", ""
+	if err := s.sequence(ctx, whoIsIt); err != nil {
+		return err
+	}
+	if s.maker == "" && s.model == "" {
+		if err := s.sequence(ctx, byItself); err != nil {
+			return err
+		}
+	}
+	s.profile = profileOf(s.maker + " " + s.model)
+	s.conn.Pace(s.profile.gap, s.profile.promptGap)
+	s.log.Info("the modem is known", "maker", s.maker, "model", s.model, "profile", s.profile.family)
 	return nil
 }
 
@@ -153,22 +181,10 @@ func readStorage(s *session, lines []string) {
 	}
 }
 
-// How reports and messages are announced (field-notes §1.5): mode, mt, bm, ds,
-// bfr. Messages are stored and announced (mt 1), reports come directly (ds 1)
-// where the modem can, for a stored one may lie where it cannot be read. The
-// last way has no reports at all.
-var (
-	announcements       = [][5]int{{2, 1, 0, 1, 0}, {2, 1, 0, 2, 0}, {1, 1, 0, 1, 0}, {1, 1, 0, 2, 0}, {2, 1, 0, 1, 1}, {2, 1, 0, 0, 0}, {1, 1, 0, 0, 0}}
-	announcementsHuawei = [][5]int{{1, 1, 0, 1, 0}, {1, 1, 0, 2, 0}, {2, 1, 0, 1, 0}, {1, 1, 0, 0, 0}}
-)
-
-// announce sets AT+CNMI, trying in turn. What AT+CNMI=? lists is a hint: ways
-// that it does not list come last, not never.
+// announce sets AT+CNMI, trying the family's ways in turn. What AT+CNMI=? lists
+// is a hint: ways that it does not list come last, not never.
 func (s *session) announce(ctx context.Context) error {
-	ways := announcements
-	if strings.Contains(strings.ToLower(s.maker), "huawei") {
-		ways = announcementsHuawei
-	}
+	ways := s.profile.announce
 	lines, err := s.conn.Command(ctx, "AT+CNMI=?", 5*time.Second)
 	if _, refused := errors.AsType[*at.Error](err); err != nil && !refused {
 		return err

@@ -112,7 +112,7 @@ func packUSSD(code string) (string, error) {
 func (s *session) usesPacked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.packed
+	return s.packed || s.profile.packed
 }
 
 // expect registers who waits for an answer; nil: nobody any more.

@@ -11,10 +11,10 @@ import (
 	"tillpost/queue/route"
 )
 
-// lookup finds the row for a refusal. maker is the answer of AT+CGMI: from 512
-// on the numbers are the vendors' own, and two families use the same ones for
+// lookup finds the row for a refusal. numbering is the profile's: from 512 on
+// the numbers are the vendors' own, and two families use the same ones for
 // different things (field-notes §1.11).
-func lookup(e *at.Error, maker string) row {
+func lookup(e *at.Error, numbering string) row {
 	t := tables()
 	switch {
 	case e.Kind == "":
@@ -27,7 +27,7 @@ func lookup(e *at.Error, maker string) row {
 		}
 		return t.cme[100] // unknown error
 	case e.Code >= 512:
-		return vendorRow(e.Code, family(maker))
+		return vendorRow(e.Code, numbering)
 	}
 	if r, ok := t.cms[e.Code]; ok {
 		return r
@@ -96,22 +96,6 @@ var vendorWords = []struct {
 	{"smsc", "CMS", 330},
 }
 
-// makerFamily tells the numbering of vendor codes by a word of AT+CGMI.
-var makerFamily = []struct{ word, family string }{
-	{"wavecom", "wavecom"}, {"sierra", "wavecom"}, {"multitech", "wavecom"}, {"multi-tech", "wavecom"},
-	{"simcom", "siemens"}, {"siemens", "siemens"}, {"cinterion", "siemens"}, {"gemalto", "siemens"}, {"thales", "siemens"}, {"quectel", "siemens"},
-}
-
-func family(maker string) string {
-	maker = strings.ToLower(maker)
-	for _, m := range makerFamily {
-		if strings.Contains(maker, m.word) {
-			return m.family
-		}
-	}
-	return ""
-}
-
 // siemensCodes are the readings of the codes that conflict, in the numbering
 // of Siemens, SIMCom and Quectel's M modules; the table has Wavecom's.
 var siemensCodes = map[int]row{
@@ -127,14 +111,14 @@ const lastConflict = 515
 // vendorRow reads a code of 512 and above. Of a family that we do not know,
 // or in a numbering that is not its own, the code means "temporary, few
 // tries", with one exception: 513 is never a reason to repeat blindly.
-func vendorRow(code int, family string) row {
+func vendorRow(code int, numbering string) row {
 	r, listed := tables().cms[code]
 	switch {
-	case family == "siemens" && code <= lastConflict:
+	case numbering == "siemens" && code <= lastConflict:
 		return siemensCodes[code]
-	case listed && (family == "siemens" || code <= lastConflict && family == "wavecom" || r.Retry == "ambiguous"):
+	case listed && (numbering == "siemens" || code <= lastConflict && numbering == "wavecom" || r.Retry == "ambiguous"):
 		return r
-	case listed && r.Retry == "hold" && family == "":
+	case listed && r.Retry == "hold" && numbering == "":
 		return r // to wait is never wrong
 	}
 	return renumbered(tables().cms[500], code)
@@ -149,12 +133,12 @@ type verdict struct {
 }
 
 // judge turns the outcome of one Submit that failed into a verdict.
-func judge(name, maker string, phase at.Phase, err error) verdict {
+func judge(name, numbering string, phase at.Phase, err error) verdict {
 	e, ok := errors.AsType[*at.Error](err)
 	if !ok {
 		return unanswered(name, phase, err)
 	}
-	r := lookup(e, maker)
+	r := lookup(e, numbering)
 	v := &route.Error{Code: codeOf(e), Text: fmt.Sprintf("%s: %v (%s)", name, e, r.Name), Scope: route.ScopeMessage, Wait: r.Wait, Max: r.Max, Err: err}
 	if r.Scope != "message" {
 		v.Scope = route.ScopeRoute

@@ -24,7 +24,7 @@ func TestVerdictOfEveryCode(t *testing.T) {
 					maker = "Wavecom"
 				}
 			}
-			v := judge("counter", maker, at.Gone, &at.Error{Command: "AT+CMGS", Kind: r.Kind, Code: code})
+			v := judge("counter", profileOf(maker).numbering, at.Gone, &at.Error{Command: "AT+CMGS", Kind: r.Kind, Code: code})
 			if r.Class == "accepted" {
 				if v.err != nil {
 					t.Errorf("%s %d: %v, want accepted", r.Kind, code, v.err)
@@ -95,7 +95,7 @@ func TestVerdict(t *testing.T) {
 		{name: "unplugged_in_the_pdu", err: at.ErrClosed, phase: at.Writing, fate: route.NotOffered},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			v := judge("counter", tc.maker, tc.phase, tc.err)
+			v := judge("counter", profileOf(tc.maker).numbering, tc.phase, tc.err)
 			if tc.fate == "" {
 				if v.err != nil {
 					t.Errorf("%v, want accepted", v.err)

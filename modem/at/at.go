@@ -213,6 +213,14 @@ func (c *Conn) Owed() *Owed {
 	return &Owed{c.owed.tag, c.owedUntil}
 }
 
+// Pace sets Config.Gap and Config.PromptGap, once it is known what the modem
+// wants.
+func (c *Conn) Pace(gap, prompt time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Gap, c.cfg.PromptGap = gap, prompt
+}
+
 // Echoes counts the commands that came back as echo. A modem that was told
 // ATE0 and echoes again has restarted.
 func (c *Conn) Echoes() uint64 {
@@ -338,7 +346,10 @@ func (c *Conn) begin(ctx context.Context, x *exchange, resync bool) error {
 		return err
 	}
 	c.mu.Lock()
-	err, gap := c.err, c.cfg.Gap-time.Since(c.ended)
+	err, gap := c.err, time.Duration(0)
+	if c.cfg.Gap > 0 {
+		gap = c.cfg.Gap - time.Since(c.ended)
+	}
 	dirty, unsure := c.dirty && !resync, c.unsure && !resync
 	c.mu.Unlock()
 	switch {
@@ -346,7 +357,7 @@ func (c *Conn) begin(ctx context.Context, x *exchange, resync bool) error {
 		return closed(err)
 	case dirty:
 		return ErrOutOfStep
-	case c.cfg.Gap > 0 && gap > 0:
+	case gap > 0:
 		time.Sleep(gap)
 	}
 	if unsure {

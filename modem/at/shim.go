@@ -186,8 +186,11 @@ func (c *Conn) writeCommand(p []byte) error {
 // writePDU writes the PDU, then Ctrl-Z, and keeps the phase.
 func (c *Conn) writePDU(pdu []byte) error {
 	x := c.current()
-	if c.cfg.PromptGap > 0 {
-		time.Sleep(c.cfg.PromptGap)
+	c.mu.Lock()
+	gap := c.cfg.PromptGap
+	c.mu.Unlock()
+	if gap > 0 {
+		time.Sleep(gap)
 	}
 	if err := c.allow(x); err != nil {
 		return c.written(x, err)

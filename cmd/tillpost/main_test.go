@@ -44,7 +44,7 @@ type box struct {
 	modem *counter
 }
 
-func newBox(t *testing.T) *box {
+func newBox(t testing.TB) *box {
 	t.Helper()
 	b := &box{dir: t.TempDir(), modem: &counter{Fake: routetest.NewFake("counter")}}
 	db, err := store.Open(store.Options{Path: filepath.Join(b.dir, "tillpost.db"), MinFree: -1, NoSync: true},
@@ -90,7 +90,7 @@ func newBox(t *testing.T) *box {
 }
 
 // says runs the command on the box.
-func (b *box) says(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+func (b *box) says(t testing.TB, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -99,7 +99,7 @@ func (b *box) says(t *testing.T, stdin string, args ...string) (stdout, stderr s
 	return out.String(), errs.String(), code
 }
 
-func (b *box) must(t *testing.T, args ...string) string {
+func (b *box) must(t testing.TB, args ...string) string {
 	t.Helper()
 	out, errs, code := b.says(t, "", args...)
 	if code != done {

@@ -11,7 +11,7 @@ import (
 	"tillpost/webui/api/wire"
 )
 
-func tariffs(t *testing.T) text.Tariffs {
+func tariffs(t testing.TB) text.Tariffs {
 	t.Helper()
 	list, err := text.NewTariffs([]text.Tariff{{Prefix: "+31", PerPart: 45_000, Currency: "EUR"}})
 	if err != nil {

@@ -92,12 +92,13 @@ type watched struct {
 	at     int    // interface that answers; -1: not known
 	code   string // why the last round failed
 	detail string
+	help   string // what was tried to help it, and what came of it
 }
 
-// verdict is the end of a round of asking, or of healing (round false).
+// verdict is the end of a round of asking, or of an attempt to help.
 type verdict struct {
 	of           arrival
-	round        bool
+	round        bool // of asking; otherwise only detail counts
 	answer       Answer
 	at           int
 	code, detail string
@@ -345,6 +346,10 @@ func (w *Watcher) take(v verdict) {
 	}
 	now := time.Now()
 	s.asking = false
+	if !v.round {
+		s.help, s.next = v.detail, now
+		return
+	}
 	s.code, s.detail = v.code, v.detail
 	if v.code != codeSilent {
 		s.done = false // it was not asked at all
@@ -354,8 +359,6 @@ func (w *Watcher) take(v verdict) {
 		s.answer, s.at = v.answer, v.at
 		delete(w.healed, s.stick.Path+s.stick.ID())
 		w.log.Info("a modem answers", "usb", s.stick.Path, "port", s.port(), "maker", v.answer.Maker, "model", v.answer.Model)
-	case !v.round:
-		s.next = now
 	case age < time.Minute && v.code == codeSilent:
 		s.next = now.Add(askEvery)
 	default:
@@ -398,9 +401,9 @@ func (w *Watcher) healer(s Stick, now time.Time) func(context.Context, Stick) ve
 			rung, do = RungPower, d.PowerCycle
 		}
 		w.log.Warn("a stick does not answer", "usb", s.Path, "name", s.Name, "rung", rung)
-		v := verdict{of: s.arrival(), at: -1, code: codeSilent, detail: "it does not answer AT; " + rung + " was tried"}
+		v := verdict{of: s.arrival(), detail: "; " + rung + " was tried"}
 		if err := do(ctx); err != nil {
-			v.detail = fmt.Sprintf("it does not answer AT; %s: %v", rung, err)
+			v.detail = fmt.Sprintf("; %s: %v", rung, err)
 			w.log.Warn("a silent stick could not be helped", "usb", s.Path, "rung", rung, "err", err)
 		}
 		return v

@@ -42,7 +42,7 @@ func (s *watched) found(now time.Time) Found {
 		}
 	case s.stick.Mode == Adapter && s.may != Again: // nobody said that a modem hangs behind it
 	case s.code == codeSilent && age >= silentFor, s.code != "" && s.code != codeSilent && age >= settleFor:
-		f.Code, f.Detail = s.code, fmt.Sprintf("%s: %s", s.stick, s.detail)
+		f.Code, f.Detail = s.code, fmt.Sprintf("%s: %s%s", s.stick, s.detail, s.help)
 	}
 	return f
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"tillpost/modem/at"
+	"tillpost/queue/route"
 )
 
 // Place is where a modem is at this moment, or why it is nowhere.
@@ -16,17 +18,31 @@ type Place struct {
 	// answers there, the connection ends and the place is asked for again.
 	IMEI string
 
+	// Wrong, if set, is told when another modem than IMEI's answers there.
+	Wrong func()
+
 	// Code and Detail say why there is no Port: a key of the plain text, and
-	// the words for the technician. An empty Code reads as modem_gone.
+	// the words for the technician. An empty Code reads as modem_gone, or, if
+	// the modem is Coming, as nothing at all: it is plugged in and is being
+	// looked at.
 	Code, Detail string
+	Coming       bool
 }
 
-// missing says why nothing can be opened at p.
-func (p Place) missing() (code, detail string) {
-	if p.Port != "" {
-		return "modem_gone", fmt.Sprintf("port %s is not there: plug the modem in, or correct the port", p.Port)
+// missing says what state a modem is in that cannot be opened at p, for so
+// long now.
+func (p Place) missing(since time.Duration) (state route.State, code, detail string) {
+	code, detail = cmp.Or(p.Code, "modem_gone"), p.Detail
+	switch {
+	case p.Port != "":
+		code, detail = "modem_gone", fmt.Sprintf("port %s is not there: plug the modem in, or correct the port", p.Port)
+	case p.Coming:
+		return route.Starting, "", detail
 	}
-	return cmp.Or(p.Code, "modem_gone"), p.Detail
+	if code == "modem_gone" && since < goneAfter {
+		return route.Waiting, code, detail
+	}
+	return route.Hand, code, detail
 }
 
 // located asks where the modem is and reports whether it can be opened there.
@@ -44,6 +60,9 @@ func (s *session) stranger() error {
 	want := s.m.where.IMEI
 	if want == "" || s.imei == "" || sameIMEI(want, s.imei) {
 		return nil
+	}
+	if s.m.where.Wrong != nil {
+		s.m.where.Wrong()
 	}
 	return &portError{code: "modem_gone", detail: fmt.Sprintf("another modem answers at %s, with IMEI %s instead of %s: looking for the right one", s.m.where.Port, s.imei, want)}
 }

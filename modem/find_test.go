@@ -22,6 +22,10 @@ func TestFoundByItsIMEI(t *testing.T) {
 		if s := b.until("a hand's work", code("stick_router")); s.State != route.Hand || s.Detail != "it is a router" || s.Port != "" {
 			t.Errorf("a stick that is no modem: %+v", s)
 		}
+		where.Store(&Place{Detail: "asking it who it is", Coming: true})
+		if s := b.until("coming", func(s route.Status) bool { return s.State == route.Starting }); s.Code != "" || s.Detail != "asking it who it is" {
+			t.Errorf("plugged in a moment ago: %+v", s)
+		}
 		where.Store(&Place{Detail: "nothing with IMEI 1 is plugged in"})
 		if s := b.until("gone", code("modem_gone")); s.State != route.Waiting || s.Detail != "nothing with IMEI 1 is plugged in" {
 			t.Errorf("nothing there: %+v", s)
@@ -39,7 +43,8 @@ func TestFoundByItsIMEI(t *testing.T) {
 func TestAnotherModemAnswersWhereOneWasLookedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var where atomic.Pointer[Place]
-		where.Store(&Place{Port: "/dev/ttyUSB7", IMEI: sim.Identity(1).IMEI})
+		var wrong atomic.Int32
+		where.Store(&Place{Port: "/dev/ttyUSB7", IMEI: sim.Identity(1).IMEI, Wrong: func() { wrong.Add(1) }})
 		b := plug(t, setUp{peer: sim.Identity(0), modem: Config{Find: func() Place { return *where.Load() }}})
 		s := b.until("the stranger is noticed", func(s route.Status) bool { return strings.Contains(s.Detail, "another modem answers") })
 		if s.Code != "modem_gone" || !strings.Contains(s.Detail, "instead of "+sim.Identity(1).IMEI) {
@@ -48,6 +53,9 @@ func TestAnotherModemAnswersWhereOneWasLookedFor(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := b.send("m", "+31612345678", "x"); fate(err) != route.NotOffered {
 			t.Errorf("a message meanwhile: %v", err)
+		}
+		if wrong.Load() == 0 {
+			t.Error("whoever named the place was not told")
 		}
 		where.Store(&Place{Port: "/dev/ttyUSB9", IMEI: sim.Identity(0).IMEI[:14] + "02"}) // with the software's version
 		b.mustSend("m")

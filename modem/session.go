@@ -39,11 +39,7 @@ func (m *Modem) absent(ctx context.Context) error {
 		if m.located() {
 			return nil
 		}
-		code, missing := m.where.missing()
-		state := route.Hand
-		if code == "modem_gone" && time.Since(since) < goneAfter {
-			state = route.Waiting
-		}
+		state, code, missing := m.where.missing(time.Since(since))
 		m.publish(func(s *route.Status) {
 			kept := &route.Care{Rungs: s.Care.Rungs}
 			*s = route.Status{Route: s.Route, Kind: s.Kind, Lanes: s.Lanes, Port: m.where.Port, State: state, Since: s.Since, Code: code, Detail: missing, Doing: "looking", Care: kept}

@@ -105,6 +105,9 @@ func (q *Queue) recipient(s string) (text.Number, error) {
 func (q *Queue) anyNumber(s string) (string, error) {
 	n, err := text.ParseNumber(s, q.cfg.Country)
 	if err != nil {
+		if e, ok := errors.AsType[*text.Error](err); ok {
+			return "", &Invalid{Field: "number", Code: e.Code, Detail: e.Detail}
+		}
 		return "", invalidText(err, "number")
 	}
 	return n.String(), nil

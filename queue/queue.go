@@ -66,6 +66,9 @@ type Queue struct {
 	step     *clock.Step  // the timer's: a step that is not written down yet
 	floorDue atomic.Int64 // when the floor is to be written down, nanoseconds after began
 
+	alsoForget []func(context.Context, string) (int, error)
+	forgetAt   atomic.Int64 // when ForgetAgain has something to do, nanoseconds after began; 0: never
+
 	poke    chan struct{} // the timer should look again
 	arrived chan *runner  // attached while running
 
@@ -234,6 +237,10 @@ func (q *Queue) Run(ctx context.Context) error {
 	first := slices.Clone(q.runners)
 	q.mu.Unlock()
 
+	if err := q.ForgetAgain(ctx); err != nil {
+		q.forgetLater()
+		q.log.Error("cannot forget again whom a restored backup brought back; trying again", "err", err)
+	}
 	// A store that is sealed cannot be used until it is opened again: Run then
 	// ends with the reason, and whoever started the daemon starts it anew.
 	ctx, broken := context.WithCancelCause(ctx)

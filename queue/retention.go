@@ -2,9 +2,6 @@ package queue
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"tillpost/queue/store"
@@ -32,18 +29,9 @@ var (
 		return store.Join(store.Str(c.Day), store.Str(string(c.Class)), store.Str(string(c.State)))
 	})
 
-	// Numbers that were erased, as hashes: what a restored backup must forget
-	// again.
-	erasures = store.NewTable("erased", func(e *erasure) []byte { return store.Str(e.Hash) })
-
 	// How far texts have been wiped: all older messages have none.
 	wipes = store.NewTable("wiped", func(*wipe) []byte { return []byte("upto") })
 )
-
-type erasure struct {
-	Hash string    `json:"hash"`
-	At   time.Time `json:"at"`
-}
 
 type wipe struct {
 	UpTo ID `json:"upto"`
@@ -256,162 +244,4 @@ func (q *Queue) removeCounts(tx *store.Tx, before time.Time, _ ID) (_ ID, more b
 		}
 	}
 	return 0, len(due) == wakeChunk, nil
-}
-
-// Erased is the account of an erasure.
-type Erased struct {
-	Messages int `json:"messages"`
-	Inbound  int `json:"inbound"`
-	InFlight int `json:"in_flight"` // being sent this second: erase once more when they have ended
-}
-
-// Erase forgets a person: every message to and from the number, with their
-// stories. What still waits is not sent. Counts stay, and that the number opted
-// out stays as a hash. Error: *Invalid.
-func (q *Queue) Erase(ctx context.Context, number, by string) (Erased, error) {
-	to, err := q.anyNumber(number)
-	if err != nil {
-		return Erased{}, err
-	}
-	var done Erased
-	err = q.db.Commit(ctx, func(tx *store.Tx) error {
-		done = Erased{}
-		return q.erase(tx, to, by, &done)
-	})
-	return done, err
-}
-
-func (q *Queue) erase(tx *store.Tx, number, by string, done *Erased) error {
-	var gone []*Message
-	for m, err := range newestUnder(tx, byTo, store.Str(tail(number)), 0) {
-		switch {
-		case err != nil:
-			return err
-		case m.To != number:
-		case m.State == Sending:
-			done.InFlight++
-		default:
-			gone = append(gone, m)
-		}
-	}
-	for _, m := range gone {
-		counted := m.State
-		if m.State.Waits() && m.State != Sent {
-			counted = Cancelled // it was never sent
-		}
-		if err := q.removeMessage(tx, m, counted); err != nil {
-			return err
-		}
-	}
-	done.Messages = len(gone)
-	var rows [][]byte
-	for in, err := range inbox.Scan(tx, nil) {
-		if err != nil {
-			return err
-		}
-		if sameNumber(in.From, number) {
-			rows = append(rows, seqKey(in.Seq))
-		}
-	}
-	for _, key := range rows {
-		if err := inbox.Delete(tx, key); err != nil {
-			return err
-		}
-	}
-	done.Inbound = len(rows)
-	if err := dropOrphans(tx, number); err != nil {
-		return err
-	}
-	if err := concats.Delete(tx, store.Str(number)); err != nil {
-		return err
-	}
-	if err := q.forgetOptOutNumber(tx, number); err != nil {
-		return err
-	}
-	if told := q.cfg.Steward.Erased; told != nil {
-		if err := told(tx, number); err != nil {
-			return err
-		}
-	}
-	if err := erasures.Put(tx, &erasure{Hash: q.hash(number), At: q.now()}); err != nil {
-		return err
-	}
-	tx.OnCommit(q.signal)
-	return q.note(tx, nil, Event{Kind: KindErased, By: by})
-}
-
-// dropOrphans forgets reports about a number that fit no message.
-func dropOrphans(tx *store.Tx, number string) error {
-	var keys [][]byte
-	for o, err := range orphans.Scan(tx, nil) {
-		if err != nil {
-			return err
-		}
-		if sameNumber(o.Report.To, number) {
-			keys = append(keys, store.Join(refKey(o.Report.Identity, o.Report.Ref), seqKey(o.Seq)))
-		}
-	}
-	for _, key := range keys {
-		if err := orphans.Delete(tx, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// About is all that is kept about one number.
-type About struct {
-	Number   string     `json:"number"`
-	Messages []*Message `json:"messages"`
-	Stories  [][]Event  `json:"stories"` // of each message
-	Inbound  []Inbound  `json:"inbound"`
-	OptOut   *OptOut    `json:"opt_out,omitempty"`
-}
-
-// Export returns all that is kept about a number. Error: *Invalid.
-func (q *Queue) Export(number string) (*About, error) {
-	to, err := q.anyNumber(number)
-	if err != nil {
-		return nil, err
-	}
-	a := &About{Number: to}
-	err = q.db.View(func(tx *store.Tx) error {
-		for m, err := range newestUnder(tx, byTo, store.Str(tail(to)), 0) {
-			if err != nil {
-				return err
-			}
-			if m.To == to {
-				a.Messages = append(a.Messages, m)
-			}
-		}
-		for in, err := range inbox.Scan(tx, nil) {
-			if err != nil {
-				return err
-			}
-			if sameNumber(in.From, to) {
-				a.Inbound = append(a.Inbound, *in)
-			}
-		}
-		a.OptOut, err = optOuts.Get(tx, store.Str(q.hash(to)))
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range a.Messages {
-		story, err := q.Story(m)
-		if err != nil {
-			return nil, err
-		}
-		a.Stories = append(a.Stories, story)
-	}
-	return a, nil
-}
-
-// hash stands for a number where the number itself must not be kept. It is
-// salted with the name of the box.
-func (q *Queue) hash(number string) string {
-	h := hmac.New(sha256.New, []byte(q.db.Box()))
-	h.Write([]byte(number))
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }

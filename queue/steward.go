@@ -19,6 +19,12 @@ type Steward struct {
 	OptedOut func(tx *store.Tx, number string, out bool, inbox uint64, by string) error
 	// Erased is told that a person is to be forgotten everywhere.
 	Erased func(tx *store.Tx, number string) error
+	// Numbers hands over every number that is kept: whom a restored backup is
+	// to forget again is known by hash only.
+	Numbers func(tx *store.Tx, each func(number string) error) error
+	// Known is all that is kept about a number, for the person who asks: plain
+	// data that goes into an export, or nil.
+	Known func(tx *store.Tx, number string) (any, error)
 }
 
 // Ruling is the answer to MayGo. The zero value lets it go.

@@ -50,6 +50,12 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 		} else if !soon.IsZero() {
 			next = sooner(next, soon)
 		}
+		if at := q.forgetAt.Load(); at > 0 && int64(time.Since(q.began)) >= at {
+			if err := q.ForgetAgain(ctx); err != nil && ctx.Err() == nil {
+				q.forgetLater()
+				q.log.Error("cannot forget a person; trying again", "err", err)
+			}
+		}
 		if q.clock.Known() && !time.Now().Before(nextSweep) {
 			nextSweep = time.Now().Add(sweepEvery)
 			if err := errors.Join(q.sweep(ctx, now), q.retain(ctx, now)); err != nil && ctx.Err() == nil {

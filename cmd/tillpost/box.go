@@ -214,7 +214,7 @@ func (t *tool) check(ctx context.Context, args []string) error {
 		c, err = t.box.Check(ctx)
 	}
 	if errors.Is(err, errNotAsked) || t.socket != "" && errors.Is(err, client.ErrNoBox) && !errors.Is(err, fs.ErrPermission) {
-		c, err = checkFile(filepath.Join(cmp.Or(*dir, configuredDir()), "tillpost.db"))
+		c, err = checkFile(filepath.Join(cmp.Or(*dir, configuredDir()), storeFile))
 	}
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func checkFile(path string) (c wire.Check, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return c, fmt.Errorf("the daemon is not running and there is no store at %s; -data names its folder", path)
 	}
-	db, err := store.Open(store.Options{Path: path}, append(queue.Schema(), webui.Schema()...)...)
+	db, err := store.Open(store.Options{Path: path}, schema()...)
 	if err != nil {
 		return c, err
 	}
@@ -251,6 +251,12 @@ func checkFile(path string) (c wire.Check, err error) {
 	c.OK = found == nil
 	return c, db.Close()
 }
+
+// storeFile is the store in the data folder.
+const storeFile = "tillpost.db"
+
+// schema is every table that the daemon's store has.
+func schema() []store.Schema { return append(queue.Schema(), webui.Schema()...) }
 
 // configuredDir is where the boot file in its usual place says the data is.
 func configuredDir() string {

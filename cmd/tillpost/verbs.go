@@ -28,6 +28,10 @@ var verbs = []verb{
 	{"routes", "routes", "modems and providers", (*tool).routes},
 	{"modem", "modem NAME (status|restart|ussd CODE|pin)", "one modem; pin asks for the PIN", (*tool).modem},
 	{"key", "key (add NAME -scope S,S|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},
+	{"contacts", "contacts erase NUMBER", "forget a person: messages, inbox, contacts and what is kept for tills", (*tool).contacts},
+	{"backup", "backup FILE", "a copy of everything, made while the box works", (*tool).backup},
+	{"restore", "restore [-data DIR] FILE", "put a backup back; the daemon must not run, and what was there is kept", (*tool).restore},
+	{"support", "support FILE", "what a supplier needs to help, without numbers and texts", (*tool).support},
 	{"check", "check [-data DIR]", "does the store hold together? Works without the daemon, too", (*tool).check},
 	{"tail", "tail [-n N]", "what happens, as it happens", (*tool).tail},
 }

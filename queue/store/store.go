@@ -171,6 +171,9 @@ func (db *DB) leave() {
 // digits).
 func (db *DB) Box() string { return db.meta.Box }
 
+// Path is the file of the store.
+func (db *DB) Path() string { return db.opt.Path }
+
 // Created is when the store was made, by the box's clock of that time.
 func (db *DB) Created() time.Time { return db.meta.Created }
 

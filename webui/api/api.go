@@ -68,6 +68,7 @@ type API struct {
 	mux     *http.ServeMux
 	started time.Time
 
+	copying   sync.Mutex    // held while a backup is made and read
 	selecting chan struct{} // holds one token while a template is rendered for many
 }
 
@@ -97,6 +98,7 @@ func New(cfg Config) (*API, error) {
 		keys: keys, memory: newAnswers(cfg.DB), hub: live.NewHub(cfg.Queue.Subscribe),
 		mux: http.NewServeMux(), started: time.Now(), selecting: make(chan struct{}, 1),
 	}
+	a.queue.OnErase(a.memory.forget)
 	for _, e := range endpoints {
 		a.mux.HandleFunc(e.method+" "+e.pattern(), a.adapt(e))
 	}

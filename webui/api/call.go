@@ -67,6 +67,9 @@ func (a *API) adapt(e endpoint) http.HandlerFunc {
 		}
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
+		if rep.status >= 400 { // a refusal that is kept
+			h.Set("Content-Type", "application/problem+json")
+		}
 		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
 		h.Set("Cache-Control", "no-store")
 		if rep.repeat {

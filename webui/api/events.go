@@ -53,7 +53,7 @@ func (a *API) happened(after uint64, n int) (wire.Happened, error) {
 	}
 	out.Items = append(out.Items, items...)
 	if len(items) == n && items[n-1].Seq < out.Last {
-		out.Next = strconv.FormatUint(items[n-1].Seq, 10)
+		out.Next = number(items[n-1].Seq)
 	}
 	return out, nil
 }
@@ -127,17 +127,12 @@ func (a *API) listInbox(c *call) (*reply, error) {
 	}
 	page := wire.Page[wire.Inbound]{Items: make([]wire.Inbound, len(found))}
 	for i, in := range found {
-		page.Items[i] = wire.Inbound{
-			ID: strconv.FormatUint(in.Seq, 10), From: in.From, To: in.To, Text: in.Text, Route: in.Route, Identity: in.Identity,
-			Received: in.At, Parts: in.Parts, Of: in.Of, Missing: append([]int{}, in.Missing...),
-			Action: in.Action, By: in.By, Undecodable: in.Undecodable,
-		}
-		if in.Reply != 0 {
-			page.Items[i].Reply = in.Reply.String()
-		}
+		page.Items[i] = inbound(in)
 	}
 	if next != 0 {
-		page.Next = strconv.FormatUint(next, 10)
+		page.Next = number(next)
 	}
 	return answer(http.StatusOK, page)
 }
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -143,7 +143,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Inbound": wire.Inbound{}, "InboundPart": queue.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
-		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
+		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
 		v, ok := types[name]

@@ -28,6 +28,9 @@ var endpoints = []endpoint{
 	{method: "DELETE", path: "/keys/{name}", scopes: may(Admin), handle: (*API).revokeKey},
 
 	{method: "GET", path: "/status", scopes: may(Read, Admin), handle: (*API).status},
+	{method: "POST", path: "/erase", scopes: may(Admin), handle: (*API).erasePerson, secret: true},
+	{method: "POST", path: "/export", scopes: may(Admin), handle: (*API).exportPerson, secret: true},
+	{method: "POST", path: "/backup", scopes: may(Admin), handle: (*API).backup, secret: true},
 	{method: "GET", path: "/check", scopes: may(Admin), handle: (*API).check},
 	{method: "GET", path: "/openapi.json", handle: (*API).openapi},
 

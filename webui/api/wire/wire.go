@@ -363,6 +363,20 @@ type Clock struct {
 	Floor   *time.Time `json:"floor"`   // the last time that a time server vouched for; null: none yet
 }
 
+// Person is POST /erase and POST /export: whom it is about.
+type Person struct {
+	Number string `json:"number"`
+}
+
+// About is all that is kept about one number.
+type About struct {
+	Number   string     `json:"number"`
+	Messages []Message  `json:"messages"`
+	Inbound  []Inbound  `json:"inbound"`
+	OptedOut *time.Time `json:"opted_out"`        // since when it wants no advertising; null: it may be sent to
+	Others   any        `json:"others,omitempty"` // contacts, consents and the like
+}
+
 // Check is GET /check.
 type Check struct {
 	OK       bool     `json:"ok"`

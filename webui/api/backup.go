@@ -1,0 +1,56 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// backup answers with a copy of the whole store, as it is at one moment. The
+// copy is made on the box first and read back: a slow reader must not keep a
+// transaction open, and what nobody has read is a hope, not a copy.
+func (a *API) backup(c *call) (*reply, error) {
+	if !a.copying.TryLock() {
+		p := refusal(http.StatusConflict, "backup_running", "", "a backup is being made. Wait until it is done")
+		p.RetryAfter = 10 * time.Second
+		return nil, p
+	}
+	defer a.copying.Unlock()
+	path := a.db.Path() + ".backup"
+	if err := a.db.BackupFile(path); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("api: the backup was made and cannot be read: %w", err)
+	}
+	defer f.Close()
+	// From here on it has no name: whatever happens, it does not stay.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("api: the backup stays on the box: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a.log.Info("a backup is handed out", "by", c.who.by, "bytes", info.Size())
+	h := c.w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="tillpost-%s%s"`, a.queue.Now().UTC().Format("20060102-150405"), filepath.Ext(a.db.Path())))
+	h.Set("Cache-Control", "no-store")
+	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	c.w.WriteHeader(http.StatusOK)
+	if _, err := io.Copy(c.w, f); err != nil {
+		a.log.Debug("backup not taken", "err", err) // the reader sees that it is too short
+	}
+	return nil, nil
+}

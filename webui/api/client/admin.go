@@ -1,0 +1,71 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"tillpost/queue"
+	"tillpost/webui/api/wire"
+)
+
+// Erase forgets a person, whose number may be spelled as the shop spells it.
+func (c *Client) Erase(ctx context.Context, number string) (out queue.Erased, err error) {
+	return out, c.call(ctx, "POST", "/erase", nil, "", wire.Person{Number: number}, &out)
+}
+
+// Export reads all that is kept about one number.
+func (c *Client) Export(ctx context.Context, number string) (out wire.About, err error) {
+	return out, c.call(ctx, "POST", "/export", nil, "", wire.Person{Number: number}, &out)
+}
+
+// Backup writes a copy of the whole store to w and returns its length. It takes
+// as long as ctx allows; a copy that breaks off is an error.
+func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
+	resp, err := c.get(ctx, "POST", prefix+"/backup")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(w, resp.Body)
+	if err != nil {
+		return n, fmt.Errorf("client: the backup broke off after %d bytes: %w", n, err)
+	}
+	return n, nil
+}
+
+// Raw reads what stands at a path of the box, as it is sent: for a bundle that
+// goes to the supplier.
+func (c *Client) Raw(ctx context.Context, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	resp, err := c.get(ctx, "GET", path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		return nil, fmt.Errorf("client: the answer to GET %s broke off: %w", path, err)
+	}
+	return body, nil
+}
+
+// get makes a call whose answer is not JSON. The caller closes its body.
+func (c *Client) get(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	req.Header = c.header("")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.noBox(err)
+	}
+	if resp.StatusCode >= 300 {
+		defer resp.Body.Close()
+		return nil, refused(resp)
+	}
+	return resp, nil
+}

@@ -23,6 +23,7 @@ const (
 	answer                     // USSD
 	ringing                    // a voice call
 	supply                     // voltage
+	timed                      // the network gave its time
 )
 
 // notices are the unsolicited lines that matter, of those in urcs.csv; the
@@ -35,7 +36,8 @@ var notices = map[string]notice{
 	"+CPIN": simCard, "#QSS": simCard, "+QSIMSTAT": simCard, "^SIMST": simCard, "+UUSIMSTAT": simCard, "^SCKS": simCard,
 	"RDY": booted, "+CFUN": booted, "^SYSSTART": booted, "*EMRDY": booted, "+WIND": booted, "+AT: READY": booted,
 	"+CUSD": answer,
-	"RING":  ringing, "+CRING": ringing,
+	"+CTZV": timed, "+CTZE": timed, "+CTZU": timed, "*PSUTTZ": timed, "#NITZ": timed,
+	"RING": ringing, "+CRING": ringing,
 	"UNDER-VOLTAGE WARNNING": supply, "UNDER-VOLTAGE POWER DOWN": supply, "OVER-VOLTAGE WARNNING": supply,
 }
 
@@ -88,6 +90,8 @@ func (s *session) hear(e at.Event) {
 		s.news.restarted = s.news.restarted || e.Prefix != "+WIND" || e.Args() == "4"
 	case answer:
 		s.answered(e)
+	case timed:
+		s.tasks = append(s.tasks, s.checkClock)
 	case ringing:
 		s.hangUp()
 	case supply:
@@ -109,6 +113,7 @@ func (s *session) hangUp() {
 	}
 	s.rang = time.Now()
 	s.log.Info("a voice call came in and is refused")
+	s.m.notice("call", "a voice call came in and was refused")
 	s.tasks = append(s.tasks, func(ctx context.Context) error {
 		if _, err := s.conn.Command(ctx, "AT+CHUP", 5*time.Second); isLost(err) {
 			return err
@@ -122,7 +127,7 @@ func (s *session) hangUp() {
 // reference that its delivery report will name; or refused after all.
 func (s *session) late(l *at.Late) {
 	o, ok := l.Tag.(offered)
-	if !ok {
+	if !ok || o.id == "" { // a self-test has no id
 		return
 	}
 	rep := route.Report{Route: s.m.cfg.Name, Identity: s.identity(), ID: o.id, To: o.to, State: route.ReportSent, Code: "late", Why: "the modem confirmed it after our patience had ended"}
@@ -140,6 +145,10 @@ func (s *session) late(l *at.Late) {
 		}
 	}
 	s.log.Info("a late answer", "msg", o.id, "state", rep.State)
+	s.m.noteSettled(s.identity(), o.id, 0)
+	if l.MR >= 0 {
+		s.noteAnswer(l.MR, o.to)
+	}
 	s.deliver(job{ready: &rep})
 }
 

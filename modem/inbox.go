@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tillpost/modem/at"
+	"tillpost/queue/route"
 )
 
 // slot is a place in a memory of the modem or the SIM.
@@ -86,9 +87,48 @@ func (s *session) fetch(ctx context.Context, from slot) error {
 	return nil
 }
 
-// sweep reads everything that lies in the storage: announcements get lost, and
-// some modems make none.
+// sweep reads everything that lies in the storage, for announcements get lost
+// and some modems make none, and watches how full it is.
 func (s *session) sweep(ctx context.Context) error {
+	s.drafts = 0
+	if err := s.sweepAll(ctx); err != nil {
+		return err
+	}
+	return s.watchStorage(ctx)
+}
+
+// fullAt: from so much on a person is told (field-notes §1.6): a full storage
+// takes no reply and no report.
+const fullAt = 80 // percent
+
+// watchStorage accounts for every place: it is free, or on its way to the
+// queue, or holds what we may not clear.
+func (s *session) watchStorage(ctx context.Context) error {
+	lines, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
+	if err != nil {
+		if isLost(err) {
+			return err
+		}
+		return nil
+	}
+	used, total := places(lines)
+	if total == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	going := len(s.busy)
+	s.mu.Unlock()
+	st := &route.Storage{Memory: s.storage, Used: used, Total: total, Stuck: max(0, used-going)}
+	s.m.publish(func(rs *route.Status) { care(rs).Storage = st })
+	why := ""
+	if stays := max(used-going, 0); stays*100 >= fullAt*total {
+		why = fmt.Sprintf("%d of %d places of the memory %s are taken by what is not ours to clear (%d drafts): delete it in a phone, or messages and reports will not come in", stays, total, s.storage, s.drafts)
+	}
+	s.m.worry("memory_full", why)
+	return nil
+}
+
+func (s *session) sweepAll(ctx context.Context) error {
 	lines, err := s.conn.Command(ctx, "AT+CMGL=4", 60*time.Second)
 	if isLost(err) {
 		return err
@@ -163,6 +203,7 @@ func (s *session) take(from slot, stat int, raw string) bool {
 		s.acks = append(s.acks, ack{slot: from}) // a copy of a sent one that the phone kept
 		s.mu.Unlock()
 	default:
+		s.drafts++
 		s.disclaim(from) // a draft: not ours to remove
 	}
 	return true

@@ -60,8 +60,28 @@ type Config struct {
 	// not say when it expires. Zero: 24 h.
 	Validity time.Duration
 
-	// Memory keeps which PINs were tried, across restarts.
+	// Memory keeps what must outlive us, under keys that begin with what it is
+	// and whose: pin:ICCID (which were tried), lost:ICCID and pledge:ICCID
+	// (messages whose answer was lost), proof:IMEI (what the modem's memory is
+	// worth), balance:ICCID and loop:ICCID. So one Memory may serve all modems,
+	// and what belongs to a SIM follows it into another one.
 	Memory route.Memory
+
+	// StoreFirst writes each message into the modem's memory before it is
+	// sent, on modems where a self-test (LoopTest) has shown that the memory
+	// tells the truth. It costs a commit and a few answers for each message, and
+	// settles many an unknown. See stored.go.
+	StoreFirst bool
+
+	// LoopTest says whether the modem texts itself to see that all works.
+	LoopTest LoopTest
+
+	// Balance says how to watch the credit of a prepaid SIM. See Check.
+	Balance Balance
+
+	// Clock is offered the time that the network gave the modem; source is
+	// "network". It must not block. Nil: nobody wants it.
+	Clock func(t time.Time, source string)
 
 	// LockDir is where other programs look for a lock on the port (UUCP
 	// style, LCK..ttyUSB2). Zero: /run/lock. A folder that is not there or
@@ -101,10 +121,14 @@ type Modem struct {
 	jobs  chan job // to the worker that talks to the sink
 	owed  *at.Owed // an answer that the last connection did not live to hear
 
-	mu      sync.Mutex
-	status  route.Status
-	session *session // that may send now; nil while not ready
-	ladder  ladder
+	mu       sync.Mutex
+	status   route.Status
+	session  *session // that may send now; nil while not ready
+	ladder   ladder
+	refs     *refs // of the SIM in use
+	loop     *loop // of the SIM in use
+	worried  map[string]string
+	doubtful bool // sending was refused as if the credit were gone: ask for the balance
 }
 
 var (
@@ -113,6 +137,17 @@ var (
 	_ route.USSD      = (*Modem)(nil)
 	_ route.PINEntry  = (*Modem)(nil)
 )
+
+// Check says what in the settings cannot work; the error names the field as
+// the boot file does. New takes settings as they are.
+func (c Config) Check() error {
+	if n := c.LoopTest.Number; n != "" {
+		if _, err := address(n); err != nil {
+			return fmt.Errorf("self_test_number: %w", err)
+		}
+	}
+	return c.Balance.check()
+}
 
 // New returns the route; Run brings it to life.
 func New(cfg Config) *Modem {
@@ -138,6 +173,7 @@ func New(cfg Config) *Modem {
 		open:     openPort,
 		present:  exists,
 		ladder:   newLadder(cfg.Rungs),
+		worried:  map[string]string{},
 		status:   route.Status{Route: cfg.Name, Kind: "modem", State: route.Starting, Lanes: 1, Port: cfg.Port},
 	}
 	care(&m.status).Rungs = slices.Clone(m.ladder.record)

@@ -2,6 +2,7 @@ package modem
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -137,13 +138,13 @@ func (s *session) askOperator(ctx context.Context) (name, tech string, err error
 	return name, tech, nil
 }
 
-// Weak is a level at which messages are slow, in dBm (field-notes §1.9).
+// weakAt is a level at which messages are slow, in dBm (field-notes §1.9).
 const (
 	weakAt  = -95
 	weakFor = 10 * time.Minute
 )
 
-// weak follows the level and says when it has been low for long.
+// weak follows the level and says, in words, when it has been low for long.
 type weak struct{ since time.Time }
 
 func (w *weak) note(dBm *int) string {
@@ -153,7 +154,7 @@ func (w *weak) note(dBm *int) string {
 	case w.since.IsZero():
 		w.since = time.Now()
 	case time.Since(w.since) >= weakFor:
-		return "weak_signal"
+		return fmt.Sprintf("the signal has been at %d dBm or less for more than %v", weakAt, weakFor)
 	}
 	return ""
 }
@@ -164,12 +165,7 @@ func (s *session) look(ctx context.Context, w *weak) error {
 	if err != nil {
 		return err
 	}
-	code := w.note(dBm)
-	s.m.publish(func(st *route.Status) {
-		st.Signal = dBm
-		if st.State == route.Ready {
-			st.Code = code
-		}
-	})
+	s.m.publish(func(st *route.Status) { st.Signal = dBm })
+	s.m.worry("weak_signal", w.note(dBm))
 	return nil
 }

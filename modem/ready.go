@@ -26,6 +26,9 @@ var polls = []struct {
 		return s.look(ctx, &s.weak)
 	}},
 	{"network", time.Minute, (*session).checkNetwork},
+	{"loop", time.Minute, (*session).checkLoop},
+	{"balance", time.Minute, (*session).checkBalance},
+	{"clock", 10 * time.Minute, (*session).checkClock},
 	{"operator", 5 * time.Minute, (*session).checkOperator},
 	{"settings", time.Hour, (*session).checkSettings},
 	{"announcements", time.Hour, (*session).announce},
@@ -43,11 +46,16 @@ func (s *session) ready(ctx context.Context) (state, error) {
 	case <-s.alarm: // of the last time, overtaken by what came between
 	default:
 	}
+	if err := s.redeem(ctx); err != nil {
+		return s.failed(err)
+	}
+	s.storesFirst = s.m.cfg.StoreFirst && s.writesTo != "" && s.believed()
 	s.prepared = true
 	s.m.arrived()
 	s.m.admit(s) // first, so that no message is turned away after the word is out
 	s.m.publish(func(st *route.Status) {
-		st.State, st.Code, st.Detail, st.Doing, st.Identity = route.Ready, "", "", "", s.identity()
+		st.State, st.Doing, st.Identity = route.Ready, "", s.identity()
+		st.Code, st.Detail = s.m.worst()
 	})
 	s.release()
 	next, err := s.serve(ctx)

@@ -57,6 +57,10 @@ func (s *session) send(ctx context.Context, out *route.Outbound, todo []int) (ro
 		if err := s.mayGo(ctx); err != nil {
 			return rcpt, err
 		}
+		if err := s.keepLink(ctx, len(todo)-i); err != nil {
+			s.raise(trouble{why: err})
+			return rcpt, route.Refuse(s.m.cfg.Name, err.Error())
+		}
 		part, err := s.sendPart(ctx, out, n)
 		if part.State != "" {
 			rcpt.Parts = append(rcpt.Parts, part)
@@ -104,11 +108,32 @@ func (s *session) mayGo(ctx context.Context) error {
 	return nil
 }
 
+// linkStays is how soon the next part must follow for the network's link to be
+// up still: it goes one to five seconds after the last one (27.005 §3.5.6).
+const linkStays = time.Second
+
+// keepLink asks for the link to stay up where more follows: a part of the same
+// message, or a message that was handed to us at the heels of the last one. A
+// refusal means that the modem cannot, and nothing about the message.
+func (s *session) keepLink(ctx context.Context, parts int) error {
+	soon := time.Since(s.answeredAt) < linkStays
+	if s.profile.more == 0 || s.noMore || parts < 2 && !soon || s.linked && (soon || s.profile.more == 2) {
+		return nil
+	}
+	_, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMMS=%d", s.profile.more), 5*time.Second)
+	if isLost(err) {
+		return err
+	}
+	s.linked, s.noMore = err == nil, err != nil
+	return nil
+}
+
 // sendPart offers one part and judges the answer. The part's State is empty if
 // nothing of it has left.
 func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (route.Part, error) {
 	part := route.Part{N: n, Of: len(out.Segments), Identity: s.identity()}
 	f := s.m.form(out)
+	s.m.noteSettled(s.identity(), out.ID, n) // a part that goes again is no longer lost
 	for {
 		f.validity = f.validity && !s.noValidity
 		f.report = f.report && !s.noReport
@@ -117,13 +142,15 @@ func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (rou
 			return part, &route.Error{Fate: route.Reject, Scope: route.ScopeMessage, Code: "encode", Text: s.m.cfg.Name + ": " + err.Error(), Err: err}
 		}
 		tag := offered{id: out.ID, to: out.To, whole: len(out.Segments) == 1}
-		done, err := s.conn.Submit(ctx, tag, sub.length, sub.hex)
+		done, err := s.offer(ctx, tag, n, sub)
 		part.At = time.Now()
 		if err == nil {
 			part.State = route.PartSent
 			if done.MR >= 0 {
 				part.Ref = refOf(done.MR)
 			}
+			s.answeredAt = time.Now()
+			s.noteAnswer(done.MR, out.To)
 			s.credit.note(out.To, nil)
 			s.m.well()
 			s.checkEcho()
@@ -140,6 +167,7 @@ func (s *session) sendPart(ctx context.Context, out *route.Outbound, n int) (rou
 		switch {
 		case v.err.Fate == route.Unknown:
 			part.State = route.PartUnknown
+			s.noteLost(out, n, f.period)
 		case done.Phase == at.Gone:
 			part.State = route.PartRefused
 		}

@@ -117,13 +117,17 @@ type session struct {
 	log  *slog.Logger
 
 	maker, model, imei, imsi, iccid string
+	number                          string // of the SIM, if it tells
+	keepsTime                       bool   // its clock follows the network
 	profile                         *profile
 	functional                      string // answer of AT+CFUN?
 	prepared                        bool   // it has been ready on this connection, and not restarted since
 	confirms                        bool   // AT+CSMS=1: what comes directly wants AT+CNMA
 	reports                         int    // <ds> of AT+CNMI that the modem took
-	storage                         string // AT+CPMS
+	storage, writesTo               string // AT+CPMS: where messages are read from, and written to
+	storesFirst                     bool   // a message is written there before it is sent (stored.go)
 	unread                          bool   // it announces what cannot be read
+	drafts                          int    // found in storage at the last sweep
 
 	line  chan struct{} // held by whoever talks to the modem: a Send, or the states
 	over  chan struct{} // closed when the session ends
@@ -135,6 +139,7 @@ type session struct {
 	rang   time.Time
 	unlock func(pin string) error // set while the SIM waits for a person's PIN
 	tasks  []task
+	beside sync.WaitGroup       // what runs beside the states, and ends with the session
 	until  map[string]time.Time // when each poll is next due
 
 	mu     sync.Mutex
@@ -147,8 +152,11 @@ type session struct {
 
 	// Of whoever holds the line to send.
 	credit     credit
-	noValidity bool // the SMSC does not take TP-VP …
-	noReport   bool // … or TP-SRR
+	answeredAt time.Time // the network has taken a part …
+	linked     bool      // … with its link told to stay up
+	noMore     bool      // it knows no AT+CMMS
+	noValidity bool      // the SMSC does not take TP-VP …
+	noReport   bool      // … or TP-SRR
 	echoes     uint64
 }
 
@@ -188,7 +196,9 @@ func (m *Modem) connected(ctx context.Context) error {
 		busy:  map[slot]bool{},
 		until: map[string]time.Time{},
 	}
+	m.forgetRefs()
 	s.line <- struct{}{}
+	defer s.beside.Wait()
 	defer conn.Close()
 	defer close(s.over)
 	defer m.dismiss(s)
@@ -277,6 +287,11 @@ func (s *session) registering(ctx context.Context) (state, error) {
 	if err := s.announce(ctx); err != nil {
 		return s.failed(err)
 	}
+	if s.m.cfg.LoopTest.Every > 0 && s.m.cfg.LoopTest.Number == "" {
+		if err := s.sequence(ctx, ownNumber); err != nil {
+			return s.failed(err)
+		}
+	}
 	s.m.publish(func(st *route.Status) { st.Identity, st.Doing = s.identity(), "looking for the network" })
 	for since := time.Now(); ; {
 		n, err := s.askNetwork(ctx)
@@ -342,6 +357,9 @@ func (s *session) resting(t trouble) state {
 			st = route.Waiting
 		}
 		s.m.enter(st, t.held, "waiting, then one message is tried", fmt.Sprint(t.why))
+		if next, err := s.consult(ctx, t); next != nil || err != nil {
+			return next, err
+		}
 		for end := time.Now().Add(t.wait); time.Now().Before(end); {
 			if next, err := s.idle(ctx, min(simEvery, time.Until(end))); next != nil || err != nil {
 				return next, err
@@ -349,6 +367,26 @@ func (s *session) resting(t trouble) state {
 		}
 		return s.card, nil
 	}
+}
+
+// consult asks the modem for a better reason where a refusal has a vague one.
+func (s *session) consult(ctx context.Context, t trouble) (state, error) {
+	switch t.held {
+	case "no_credit", "no_signal", "sim_refused":
+	default:
+		return nil, nil
+	}
+	s.m.mu.Lock()
+	s.m.doubtful = true
+	s.m.mu.Unlock()
+	found, err := s.examine(ctx)
+	if isLost(err) {
+		return s.failed(err)
+	}
+	if len(found) > 0 {
+		s.m.publish(func(st *route.Status) { st.Detail = fmt.Sprint(t.why) + ". " + strings.Join(found, " ") })
+	}
+	return nil, nil
 }
 
 // idle waits for d, hears what the modem says, and answers persons. It returns
@@ -399,6 +437,7 @@ func (s *session) led() state {
 	switch {
 	case n.restarted:
 		s.log.Warn("the modem restarted by itself")
+		s.m.forgetRefs()
 		s.conn.Restarted()
 		return s.starting
 	case n.sim:

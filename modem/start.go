@@ -60,7 +60,10 @@ var (
 		{try: []string{"AT+CGREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+CEREG=1"}, wait: 5 * time.Second},
 		{try: []string{"AT+COPS=3,0"}, wait: 5 * time.Second}, // names, not numbers; changes nothing else
-		{own: func(p *profile) []string { return p.clock }, all: true, wait: 5 * time.Second},
+		{own: func(p *profile) []string { return p.clock }, all: true, wait: 5 * time.Second, read: func(s *session, _ []string) { s.keepsTime = true }},
+	}
+	ownNumber = []step{
+		{try: []string{"AT+CNUM"}, wait: 5 * time.Second, read: readNumber},
 	}
 )
 
@@ -172,12 +175,30 @@ func cardNumber(lines []string) string {
 	return ""
 }
 
+// readNumber takes the first number of `+CNUM: "own","+3197…",145` (27.007 §7.1).
+func readNumber(s *session, lines []string) {
+	v, ok := at.Find(lines, "+CNUM")
+	f := strings.Split(v, ",")
+	if !ok || len(f) < 2 {
+		return
+	}
+	if n := strings.Trim(f[1], `" `); len(n) > 2 {
+		s.number = n
+	}
+}
+
 // readStorage notes where messages are read from. Some Huawei sticks answer
 // with counters only: then it is the first that was set, the SIM.
 func readStorage(s *session, lines []string) {
-	s.storage = "SM"
-	if v, ok := at.Find(lines, "+CPMS"); ok && strings.HasPrefix(v, `"`) {
-		s.storage = strings.Trim(strings.SplitN(v, ",", 2)[0], `"`)
+	s.storage, s.writesTo = "SM", "SM"
+	v, ok := at.Find(lines, "+CPMS")
+	f := strings.Split(v, ",") // name, used and total, three times (27.005 §3.2.2)
+	if !ok || !strings.HasPrefix(v, `"`) {
+		return
+	}
+	s.storage = strings.Trim(f[0], `" `)
+	if len(f) > 3 {
+		s.writesTo = strings.Trim(f[3], `" `)
 	}
 }
 

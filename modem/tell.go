@@ -103,11 +103,21 @@ func (m *Modem) tellSink(ctx context.Context, j job) error {
 		rep, err := readReport(j.raw)
 		if err == nil {
 			rep.Route, rep.Identity, rep.Key = m.cfg.Name, j.identity, key(j.identity, j.raw)
-			return m.sink.Reported(ctx, rep)
+			m.settle(&rep)
+			if err := m.sink.Reported(ctx, rep); err != nil {
+				return err
+			}
+			if rep.ID != "" {
+				m.noteSettled(rep.Identity, rep.ID, 0)
+			}
+			return nil
 		}
 		m.log.Warn("a status report could not be read; it is kept as it came", "err", err)
 	}
 	in := readDeliver(j.raw)
+	if m.loopCame(ctx, j.identity, in.Text) {
+		return nil
+	}
 	in.Route, in.Identity, in.Key = m.cfg.Name, j.identity, key(j.identity, j.raw)
 	return m.sink.Received(ctx, in)
 }

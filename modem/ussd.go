@@ -27,17 +27,25 @@ const ussdWait = 90 * time.Second
 // USSD asks the network, *100# for instance, and returns its text. The error
 // names the field where the code is at fault.
 func (m *Modem) USSD(ctx context.Context, code string) (string, error) {
-	if !ussdCode.MatchString(code) {
-		return "", errors.New("code: it must begin with * or #, end with #, and hold digits, * and # only, at most 40 characters")
-	}
-	if supplementary.MatchString(code) {
-		return "", errors.New("code: this one changes settings at the network (forwarding, barring, PIN) and is not sent from here")
+	if err := checkUSSD(code); err != nil {
+		return "", err
 	}
 	s, why := m.current()
 	if s == nil {
 		return "", fmt.Errorf("%s: %s", m.cfg.Name, why)
 	}
 	return s.ask(ctx, code)
+}
+
+// checkUSSD refuses what is not asked from here. The error names the field.
+func checkUSSD(code string) error {
+	if !ussdCode.MatchString(code) {
+		return errors.New("code: it must begin with * or #, end with #, and hold digits, * and # only, at most 40 characters")
+	}
+	if supplementary.MatchString(code) {
+		return errors.New("code: this one changes settings at the network (forwarding, barring, PIN) and is not sent from here")
+	}
+	return nil
 }
 
 func (s *session) ask(ctx context.Context, code string) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -92,7 +93,7 @@ func (q *Queue) match(tx *store.Tx, rep *route.Report) (ID, int, error) {
 	}
 	// While something is on its way to this recipient, the report is more
 	// likely its own, early.
-	if rep.To == "" || q.inFlightTo(rep.To) {
+	if rep.To == "" || rep.Strange || q.inFlightTo(rep.To) {
 		return 0, 0, nil
 	}
 	return q.matchLost(tx, rep)
@@ -309,6 +310,7 @@ func (q *Queue) adopt(tx *store.Tx, m *Message) error {
 			found, err = q.orphansOf(tx, m, refKey(p.Identity, p.Ref))
 		case p.State == PartUnknown:
 			found, err = q.orphansOf(tx, m, store.Str(p.Identity))
+			found = slices.DeleteFunc(found, func(o *orphan) bool { return o.Report.Strange })
 			if len(found) > 1 || (len(found) == 1 && found[0].Report.To == "") {
 				found = nil // not certain: a person decides
 			}

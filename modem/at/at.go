@@ -289,31 +289,78 @@ type Submitted struct {
 // always holds.
 func (c *Conn) Submit(ctx context.Context, tag any, length int, pdu string) (Submitted, error) {
 	none := Submitted{MR: -1}
-	if !isHex(pdu) || length <= 0 {
-		return none, fmt.Errorf("%w: a PDU of %d octets in %d characters that are not all hex", ErrCommand, length, len(pdu))
-	}
-	if err := c.take(ctx); err != nil {
+	if err := checkPDU(length, pdu); err != nil {
 		return none, err
 	}
-	defer c.give()
 	x := newExchange("AT+CMGS="+strconv.Itoa(length), c.cfg.Prompt)
-	x.sms, x.pdu, x.tag = true, pdu, tag
-	if err := c.begin(ctx, x, false); err != nil {
-		return none, err
-	}
-	info, err := c.await(ctx, x, func() ([]string, error) {
+	x.sms, x.sends, x.pdu, x.tag = true, true, pdu, tag
+	info, out, err := c.submit(ctx, x, func() ([]string, error) {
 		return c.eng.SMSCommand(x.cmd[len("AT"):], pdu, engine.WithTimeout(-1))
 	})
-	c.mu.Lock()
-	out := Submitted{Phase: x.phase, MR: -1}
-	c.mu.Unlock()
-	if err != nil {
-		return out, err
-	}
 	if line, ok := Find(info, "+CMGS"); ok {
 		out.MR = parseMR(line)
 	}
-	return out, nil
+	return out, err
+}
+
+// Store writes one short message into the modem's memory with AT+CMGW, without
+// sending it, and returns its place (27.005 §3.5.3). length and pdu are as for
+// Submit. Whatever the error is, nothing was sent.
+func (c *Conn) Store(ctx context.Context, length int, pdu string) (index int, err error) {
+	if err := checkPDU(length, pdu); err != nil {
+		return 0, err
+	}
+	x := newExchange("AT+CMGW="+strconv.Itoa(length), c.cfg.Prompt)
+	x.sms, x.pdu = true, pdu
+	info, _, err := c.submit(ctx, x, func() ([]string, error) {
+		return c.eng.SMSCommand(x.cmd[len("AT"):], pdu, engine.WithTimeout(-1))
+	})
+	if err != nil {
+		return 0, err
+	}
+	line, _ := Find(info, "+CMGW")
+	if index, err = strconv.Atoi(line); err != nil || index < 0 {
+		return 0, fmt.Errorf("AT+CMGW: the answer %q names no place", line)
+	}
+	return index, nil
+}
+
+// SubmitStored sends the message that Store wrote, with AT+CMSS (27.005
+// §3.5.2). Its outcome reads as that of Submit; there is no PDU to be in the
+// middle of, so Phase is Nothing until the command has left, and then Gone.
+func (c *Conn) SubmitStored(ctx context.Context, tag any, index int) (Submitted, error) {
+	x := newExchange("AT+CMSS="+strconv.Itoa(index), c.cfg.Prompt)
+	x.sends, x.tag = true, tag
+	info, out, err := c.submit(ctx, x, func() ([]string, error) {
+		return c.eng.Command(x.cmd[len("AT"):], engine.WithTimeout(-1))
+	})
+	if line, ok := Find(info, "+CMSS"); ok {
+		out.MR = parseMR(line)
+	}
+	return out, err
+}
+
+// submit runs x, which is about a message, and tells how far it got.
+func (c *Conn) submit(ctx context.Context, x *exchange, call func() ([]string, error)) ([]string, Submitted, error) {
+	none := Submitted{MR: -1}
+	if err := c.take(ctx); err != nil {
+		return nil, none, err
+	}
+	defer c.give()
+	if err := c.begin(ctx, x, false); err != nil {
+		return nil, none, err
+	}
+	info, err := c.await(ctx, x, call)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return info, Submitted{Phase: x.phase, MR: -1}, err
+}
+
+func checkPDU(length int, pdu string) error {
+	if !isHex(pdu) || length <= 0 {
+		return fmt.Errorf("%w: a PDU of %d octets in %d characters that are not all hex", ErrCommand, length, len(pdu))
+	}
+	return nil
 }
 
 // take waits for the turn.

@@ -96,7 +96,7 @@ func (c *Conn) line(s string) {
 		c.final(mapped)
 		return
 	}
-	if strings.HasPrefix(s, "+CMGS:") && (x == nil || !x.sms || x.phase != Gone) {
+	if name, ok := sends(s); ok && (x == nil || x.name != name || x.phase != Gone) {
 		c.late(s)
 		return
 	}
@@ -171,6 +171,7 @@ const maxLines = 4096
 var mayLackOK = map[string]time.Duration{
 	"AT+CPIN": time.Second,
 	"AT+CMGS": 2 * time.Second,
+	"AT+CMSS": 2 * time.Second,
 }
 
 // final ends the command in flight, or is recognised as somebody else's.
@@ -195,7 +196,18 @@ func (c *Conn) final(mapped string) {
 	}
 }
 
-// late takes a +CMGS that no submission of ours can have: its Ctrl-Z has not
+// sends recognises the line by which a modem confirms a message, and names its
+// command.
+func sends(line string) (name string, ok bool) {
+	for _, name := range []string{"AT+CMGS", "AT+CMSS"} {
+		if strings.HasPrefix(line, name[len("AT"):]+":") {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// late takes a +CMGS or +CMSS that no submission of ours can have: its Ctrl-Z has not
 // left yet. Crediting it to the next message would lose that one silently.
 func (c *Conn) late(s string) {
 	c.stale = time.Now().Add(staleOK)

@@ -15,9 +15,10 @@ type exchange struct {
 	limit time.Duration
 	moved chan time.Duration // a new time limit, from now
 
-	sms bool
-	pdu string
-	tag any
+	sms   bool // it has a prompt and a PDU
+	sends bool // its answer says whether the network has a message
+	pdu   string
+	tag   any
 
 	// writes counts the writes that the engine is at, or about to begin: it
 	// listens to nothing meanwhile. To end it then is to fail the write; to
@@ -112,7 +113,7 @@ func (c *Conn) Restarted() {
 func (c *Conn) abandon(x *exchange) {
 	c.dirty = true
 	switch {
-	case x.sms && x.phase == Gone:
+	case x.sends && x.phase == Gone:
 		c.owed, c.owedUntil, c.lingered, c.murky = x, time.Now().Add(owedFor), false, false
 	case x.name != "AT":
 		c.murky = true // its answer, too, may be a late +CMS ERROR
@@ -176,11 +177,31 @@ func (c *Conn) current() *exchange {
 
 func (c *Conn) writeCommand(p []byte) error {
 	x := c.current()
-	err := c.allow(x)
-	if err == nil {
-		_, err = c.port.Write(p)
+	if err := c.allow(x); err != nil {
+		return c.written(x, err)
+	}
+	whole := x.sends && !x.sms // AT+CMSS: the command itself is what sends
+	if whole {
+		c.phase(x, Gone) // before the write, as in writePDU
+	}
+	n, err := c.port.Write(p)
+	switch {
+	case !whole:
+	case err != nil && n < len(p):
+		c.phase(x, Nothing) // without its CR it is no command
+	default:
+		c.patient(x)
 	}
 	return c.written(x, err)
+}
+
+// patient lets x wait for the network from now on.
+func (c *Conn) patient(x *exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !x.accepted {
+		x.move(c.cfg.Patience)
+	}
 }
 
 // writePDU writes the PDU, then Ctrl-Z, and keeps the phase.
@@ -212,11 +233,7 @@ func (c *Conn) writePDU(pdu []byte) error {
 		c.phase(x, Writing)
 	}
 	if err == nil {
-		c.mu.Lock()
-		if !x.accepted {
-			x.move(c.cfg.Patience)
-		}
-		c.mu.Unlock()
+		c.patient(x)
 	}
 	return c.written(x, err)
 }

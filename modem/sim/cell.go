@@ -353,6 +353,11 @@ func (c *Cell) submit(e Entry, s submit) verdict {
 		f = fate{}
 	}
 	switch {
+	case s.smsc != "" && s.smsc != c.cfg.SMSC:
+		// No such service centre: the exchange cannot route it (TS 24.011 §E.2).
+		e.Kind, e.Cause, e.Why = "refused", 38, "there is no SMSC "+s.smsc
+		c.note(e)
+		return verdict{cause: 38}
 	case f.lost:
 		e.Kind = "lost"
 		c.note(e)

@@ -105,11 +105,12 @@ const (
 	wantOutIn           // out|in
 	wantFullFree        // full|free
 	wantResetPower      // until reset|until power
+	wantFlip            // answer|early|never
 	wantCode            // cms N | cme N
 )
 
 // choices are the words of the kinds that have two.
-var choices = map[want][2]string{wantOnOff: {"on", "off"}, wantOutIn: {"out", "in"}, wantFullFree: {"full", "free"}, wantResetPower: {"until reset", "until power"}}
+var choices = map[want][]string{wantOnOff: {"on", "off"}, wantOutIn: {"out", "in"}, wantFullFree: {"full", "free"}, wantResetPower: {"until reset", "until power"}, wantFlip: {"answer", string(FlipEarly), string(FlipNever)}}
 
 // actions is the vocabulary of a script.
 var actions = map[string]action{
@@ -132,6 +133,7 @@ var actions = map[string]action{
 	"sim":          {wantOutIn, anyTime, (*Modem).moveSIM},
 	"storage":      {wantFullFree, anyTime, (*Modem).fillStorage},
 	"deaf":         {wantSpan, anyTime, (*Modem).goDeaf},
+	"flip":         {wantFlip, anyTime, (*Modem).flip},
 	"stuck":        {wantResetPower, anyTime, (*Modem).stick},
 	"restart":      {wantNothing, anyTime, func(m *Modem, t *tamper, a arg) { m.restart() }},
 	"unplug":       {wantSpan, anyTime, func(m *Modem, t *tamper, a arg) { m.leave(a.span) }},
@@ -173,6 +175,14 @@ func (m *Modem) fillStorage(_ *tamper, a arg) {
 	}
 	if a.text == "free" {
 		m.room()
+	}
+}
+
+// flip sets when a message sent from the store is marked as sent.
+func (m *Modem) flip(_ *tamper, a arg) {
+	m.cfg.Flip = Flip(a.text)
+	if a.text == "answer" {
+		m.cfg.Flip = FlipOnAnswer
 	}
 }
 
@@ -352,6 +362,8 @@ func (m *Modem) Play(lines string) error {
 //	deaf [for 20s]       the modem stops reading
 //	stuck until reset    it hangs so that no command and no new opening of the
 //	                     port helps, but a reset of its USB device (or: until power)
+//	flip early           AT+CMSS marks the message as sent before the network has
+//	                     answered (or: answer, when it has; or: never)
 //	restart              settings lost, the vendor's boot lines
 //	unplug [for 20s]     the port goes away
 //
@@ -491,10 +503,10 @@ func parseArg(w want, s string) (arg, error) {
 		if a.text = s; w == wantText && s == "" {
 			return a, errors.New("wants some words")
 		}
-	case wantOnOff, wantOutIn, wantFullFree, wantResetPower:
+	case wantOnOff, wantOutIn, wantFullFree, wantResetPower, wantFlip:
 		a.text = s
-		if of := choices[w]; s != of[0] && s != of[1] {
-			return a, fmt.Errorf("wants %s or %s, not %q", of[0], of[1], s)
+		if of := choices[w]; !slices.Contains(of, s) {
+			return a, fmt.Errorf("wants %s, not %q", strings.Join(of, " or "), s)
 		}
 	case wantCode:
 		kind, digits, _ := strings.Cut(s, " ")

@@ -1,6 +1,7 @@
 package usb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type Device struct {
 
 // Reach returns the way to a stick, below the roots of Sweep.
 func Reach(s Stick, sys, dev string) *Device {
-	return &Device{stick: s, sys: sys, dev: dev, open: openNode, off: powerOff}
+	return &Device{stick: s, sys: cmp.Or(sys, defaultSys), dev: cmp.Or(dev, defaultDev), open: openNode, off: powerOff}
 }
 
 // Rung is one way to bring a stick back, and why this box lacks it; an empty

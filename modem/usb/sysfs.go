@@ -12,10 +12,17 @@ import (
 	"strings"
 )
 
+// The roots of what Sweep reads, where it is not told others.
+const (
+	defaultSys = "/sys"
+	defaultDev = "/dev"
+)
+
 // Sweep lists the sticks that are plugged in, by socket. sys is the root of
-// sysfs (/sys) and dev that of the device nodes (/dev). A box without USB has
-// none. What vanishes in the middle of the look is left out.
+// sysfs and dev that of the device nodes; empty: /sys and /dev. A box without
+// USB has none. What vanishes in the middle of the look is left out.
 func Sweep(sys, dev string) ([]Stick, error) {
+	sys, dev = cmp.Or(sys, defaultSys), cmp.Or(dev, defaultDev)
 	devices, err := readDevices(sys)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package usb
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,8 +21,7 @@ const (
 
 // Config of a Watcher. Open must be set.
 type Config struct {
-	Sys string // root of sysfs; default /sys
-	Dev string // root of the device nodes; default /dev
+	Sys, Dev string // as for Sweep
 
 	// Events calls changed whenever something may have been plugged in or
 	// pulled out, until ctx ends. Default KernelEvents. If it returns an error,
@@ -131,8 +129,6 @@ const (
 
 // New returns a Watcher; Run brings it to life.
 func New(cfg Config) *Watcher {
-	cfg.Sys = cmp.Or(cfg.Sys, "/sys")
-	cfg.Dev = cmp.Or(cfg.Dev, "/dev")
 	if cfg.Events == nil {
 		cfg.Events = KernelEvents
 	}

@@ -176,16 +176,19 @@ const (
 // receipt; bounce).
 type Report struct {
 	// Key makes repeats harmless: an equal key is dropped, an empty one never is.
-	Key      string      `json:"key,omitempty"`
-	Route    string      `json:"route"`
-	Identity string      `json:"identity"`        // of the SIM or account it came to
-	Ref      string      `json:"ref"`             // TP-MR or message id, spelled as in Part.Ref
-	To       string      `json:"to,omitempty"`    // recipient as the network spells it; empty where the id alone decides
-	ID       string      `json:"id,omitempty"`    // our message id, where the route knows it (relay)
-	Whole    bool        `json:"whole,omitempty"` // it speaks for every part with this Ref: the network cut the text itself
-	State    ReportState `json:"state"`           //
-	Code     string      `json:"code,omitempty"`  // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
-	Why      string      `json:"why,omitempty"`   // its meaning in the network's words
+	Key      string `json:"key,omitempty"`
+	Route    string `json:"route"`
+	Identity string `json:"identity"`        // of the SIM or account it came to
+	Ref      string `json:"ref"`             // TP-MR or message id, spelled as in Part.Ref
+	To       string `json:"to,omitempty"`    // recipient as the network spells it; empty where the id alone decides
+	ID       string `json:"id,omitempty"`    // our message id, where the route knows it (relay)
+	Whole    bool   `json:"whole,omitempty"` // it speaks for every part with this Ref: the network cut the text itself
+	// Strange: its Ref cannot be that of a part whose answer was lost, so it
+	// settles none; it speaks of what somebody else sent from this SIM.
+	Strange bool        `json:"strange,omitempty"`
+	State   ReportState `json:"state"`          //
+	Code    string      `json:"code,omitempty"` // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
+	Why     string      `json:"why,omitempty"`  // its meaning in the network's words
 	// Reason is the key of the plain text for a person: not_reached, refused …
 	// Empty reads as refused where State is undelivered.
 	Reason string    `json:"reason,omitempty"`

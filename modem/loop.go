@@ -187,7 +187,7 @@ func (m *Modem) loopCame(ctx context.Context, identity, text string) bool {
 	})
 	m.worry("loop_failed", why)
 	if why != "" {
-		m.notice("loop_slow", why)
+		m.notice("loop_failed", why)
 	}
 	return true
 }

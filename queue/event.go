@@ -57,6 +57,7 @@ const (
 	KindOptOut      Kind = "opt_out"     // somebody wants no more marketing; Ref as above
 	KindOptIn       Kind = "opt_in"      // and now does again
 	KindRoute       Kind = "route"       // a route changed its state
+	KindNotice      Kind = "notice"      // a route saw something beside messages: Code says what
 	KindPaused      Kind = "paused"      // a person paused a route
 	KindResumed     Kind = "resumed"     //
 	KindClock       Kind = "clock"       // the time jumped, or is known now: Code says how well, Detail from whom and by how much

@@ -56,7 +56,7 @@ type LoopTest struct {
 type Notice struct {
 	Route    string `json:"route"`
 	Identity string `json:"identity,omitempty"`
-	Code     string `json:"code"`             // call, sim_changed, modem_changed, balance_low, loop_slow …
+	Code     string `json:"code"`             // call, sim_changed, modem_changed, credit_low, loop_failed …
 	Detail   string `json:"detail,omitempty"` // for the technician
 }
 

@@ -33,6 +33,7 @@ type Config struct {
 	Drop       Drop         `toml:"drop"`
 	Compat     Compat       `toml:"compat"`
 
+	world    world          // where USB modems are looked for
 	location *time.Location // of Timezone
 	tariffs  text.Tariffs   // of Tariffs
 }

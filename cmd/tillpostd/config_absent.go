@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // refuseAbsent names what the file asks for and this build does not have.
 // Nothing is ever silently ignored: where a message would leave otherwise than
 // asked, or not at all, the daemon refuses to start; where the sending is right
@@ -17,12 +15,6 @@ func (c *Config) refuseAbsent(ps *problems) {
 		{len(c.TLS.Listen) > 0, "tls.listen", "this build serves plain HTTP only, and nobody should believe the line is encrypted"},
 		{c.Email != nil, "email", "this build carries no e-mail"},
 		{c.Drop.Dir != "", "drop.dir", "this build does not look into a drop folder, so files put there would never be sent"},
-	}
-	for i, m := range c.Modems {
-		const why = "this build finds a modem by its port only: use port, best with a link in /dev/serial/by-path"
-		refused = append(refused,
-			wish{m.IMEI != "", fmt.Sprintf("modem[%d].imei", i), why},
-			wish{m.USB != "", fmt.Sprintf("modem[%d].usb", i), why})
 	}
 	for key, asked := range map[string]bool{
 		"get_send": c.Compat.GetSend, "smseagle": c.Compat.SMSEagle, "kannel": c.Compat.Kannel,

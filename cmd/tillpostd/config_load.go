@@ -212,6 +212,8 @@ func (c *Config) validateRoutes(ps *problems) {
 		}
 		unique(at+".port", "port", m.Port)
 		ps.matches(at+".imei", m.IMEI, imeiForm, "an IMEI has 15 digits; *#06# or the label on the modem shows it")
+		unique(at+".imei", "IMEI", m.IMEI)
+		unique(at+".usb", "socket", m.USB)
 		ps.matches(at+".usb", m.USB, usbForm, "a USB path looks like 1-1.3, as /sys/bus/usb/devices lists it")
 		ps.matches(at+".pin", string(m.PIN), pinForm, "a PIN has 4 to 8 digits")
 		ps.poolName(at+".pool", m.Pool)

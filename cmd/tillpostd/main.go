@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := flags.Bool("check", false, "validate the boot file and exit: 0, or 2 with every problem named")
 	demo := flags.Bool("demo", false, "run on two simulated modems and a simulated SMSC, data in a temporary folder")
 	version := flags.Bool("version", false, "print the version and exit")
+	sysfs := flags.String("sysfs", "", "root of sysfs, where USB modems are looked for; an empty `folder` keeps every modem out that the boot file does not name by its port")
 	level := new(slog.LevelVar)
 	flags.TextVar(level, "log", level, "least `level` that is logged: debug, info, warn or error")
 	switch err := flags.Parse(args); {
@@ -97,6 +98,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, p := range problems.list {
 		log.Warn("boot file", "problem", p.String())
 	}
+	cfg.world.sys = *sysfs
 	return exit(stderr, serve(ctx, cfg, log, nil))
 }
 

@@ -7,30 +7,16 @@ import (
 	"log/slog"
 	"time"
 
-	"tillpost/modem"
 	"tillpost/queue"
 	"tillpost/smpp"
 )
 
-// attach builds every route of the boot file and gives it to the queue.
-func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
-	for _, m := range cfg.Modems {
-		r := modem.New(modem.Config{
-			Name: m.Name, Port: m.Port,
-			PIN:         m.currentPIN,
-			SendTimeout: m.SendTimeout,
-			Memory:      q.Memory(m.Name),
-			Log:         log,
-		})
-		if err := q.Attach(r, m.Pool); err != nil {
-			return fmt.Errorf("modem %q: %w", m.Name, err)
-		}
-		if err := q.Limit(m.Name, queue.Quota{
-			PartsPerMinute: m.PartsPerMinute, PartsPerHour: m.PartsPerHour, PartsPerDay: m.PartsPerDay,
-			RecipientsPerMonth: m.RecipientsPerMonth, MonthStarts: m.MonthStarts,
-		}); err != nil {
-			return fmt.Errorf("quota of modem %q: %w", m.Name, err)
-		}
+// attach builds every route of the boot file and gives it to the queue. The
+// modems go on looking for themselves, and for others.
+func attach(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
+	found, err := newModems(q, cfg, log)
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range cfg.SMPP {
 		addrs := s.Addrs
@@ -53,16 +39,13 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) error {
 			Log:    log.With("route", s.Name),
 		})
 		if err != nil {
-			return fmt.Errorf("smpp %q: %w", s.Name, err)
+			return nil, fmt.Errorf("smpp %q: %w", s.Name, err)
 		}
 		if err := q.Attach(r, s.Pool); err != nil {
-			return fmt.Errorf("smpp %q: %w", s.Name, err)
+			return nil, fmt.Errorf("smpp %q: %w", s.Name, err)
 		}
 	}
-	if len(cfg.Modems)+len(cfg.SMPP) == 0 {
-		log.Warn("no modem and no SMSC is set up: messages are accepted and wait. Name the modem's port as [[modem]] in the boot file")
-	}
-	return nil
+	return found, nil
 }
 
 // rules are the [[routing]] rows as the queue reads them.
@@ -81,6 +64,11 @@ func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 // answer into an unknown.
 func drainWait(cfg *Config) time.Duration {
 	var longest time.Duration
+	if len(cfg.Modems) == 0 { // those that are found are as patient as usual
+		usual := Modem{}
+		usual.defaults()
+		longest = usual.SendTimeout
+	}
 	for _, m := range cfg.Modems {
 		longest = max(longest, m.SendTimeout)
 	}

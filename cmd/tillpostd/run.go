@@ -79,7 +79,8 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	if err != nil {
 		return err
 	}
-	if err := attach(q, cfg, log); err != nil {
+	found, err := attach(q, cfg, log)
+	if err != nil {
 		return err
 	}
 
@@ -126,6 +127,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 	front.run("the operator's socket", func(ctx context.Context) error { return site.API.ServeSocket(ctx, socket) })
 	core.run("the queue", q.Run)
+	core.run("the search for modems", found.Run)
 	back.run("the page", site.Run)
 	manager.Ready()
 	back.run("the word to systemd", func(ctx context.Context) error {

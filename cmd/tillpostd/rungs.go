@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"tillpost/modem"
+	"tillpost/modem/usb"
+)
+
+// rungs are what this box can do for a modem that does not come back by
+// commands. What it lacks is judged by how the modem is plugged in when the
+// daemon starts, or finds it; where it is not there, that is seen when the
+// rung is tried.
+func (m *modems) rungs(c *Modem) []modem.Rung {
+	why := map[string]string{}
+	if s, known := m.stickOf(c); known {
+		for _, r := range m.reach(s).Can() {
+			why[r.Name] = r.Why
+		}
+	} else if c.Port != "" && exists(c.Port) {
+		why[usb.RungReset] = c.Port + " is not on the USB"
+		why[usb.RungPower] = why[usb.RungReset]
+	}
+	return []modem.Rung{
+		{Name: usb.RungReset, Why: why[usb.RungReset], Do: m.rung(c, (*usb.Device).Reset)},
+		{Name: usb.RungPower, Why: why[usb.RungPower], Do: m.rung(c, (*usb.Device).PowerCycle)},
+	}
+}
+
+func (m *modems) reach(s usb.Stick) *usb.Device {
+	return usb.Reach(s, m.cfg.world.sys, m.cfg.world.dev)
+}
+
+func (m *modems) rung(c *Modem, do func(*usb.Device, context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		s, known := m.stickOf(c)
+		if !known {
+			return fmt.Errorf("%w: where on the USB the modem %s hangs is not known", usb.ErrNotHere, c.Name)
+		}
+		return do(m.reach(s), ctx)
+	}
+}
+
+// stickOf is the stick of a modem as it is plugged in now: found as the boot
+// file has it, or in the socket where the modem was last.
+func (m *modems) stickOf(c *Modem) (usb.Stick, bool) {
+	sticks, err := usb.Sweep(m.cfg.world.sys, m.cfg.world.dev)
+	if err != nil {
+		m.log.Error("the stick of a modem cannot be found", "route", c.Name, "err", err)
+		return usb.Stick{}, false
+	}
+	last := m.last(c.Name)
+	for _, s := range sticks {
+		if c.Port != "" && holds(s, c.Port) || c.USB != "" && c.USB == s.Path || last.known && last.stick.Path == s.Path && last.stick.ID() == s.ID() {
+			return s, true
+		}
+	}
+	return usb.Stick{}, false
+}

@@ -133,51 +133,62 @@ func (r *runner) startLanes(ctx context.Context, lanes *sync.WaitGroup) <-chan s
 func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
 	var avoid ID
-	eager := false
+	var f *flight // what was taken with the last verdict
 	for takes := 1; ; takes++ {
-		// News from here on is not missed, however long the take looks.
-		news, ok := r.waitReady(ctx, n)
-		if !ok {
-			return
-		}
-		sendCtx, cancel := context.WithCancel(ctx)
-		f := &flight{cancel: cancel, landed: make(chan struct{})}
-		m, next, err := r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid, eager: eager}, f)
-		eager = err == nil && m != nil
-		switch {
-		case ctx.Err() != nil && m == nil:
-			cancel()
-			return
-		case err != nil:
-			r.log.Error("cannot take the next message; trying again", "err", err)
-			rest = longer(rest)
-			wait(ctx, time.Now().Add(rest), news, nil)
-		case m == nil:
-			takes-- // an empty look is no take
-			wait(ctx, r.q.alarm(next), news, r.bell)
-		default:
-			r.ring() // there may be more: let another lane look
-			if r.carry(sendCtx, m, f) {
-				rest, avoid = 0, 0
-				break
+		// News from here on is not missed, however long take and send last.
+		news := r.news()
+		if f == nil {
+			var ok bool
+			if news, ok = r.waitReady(ctx, n); !ok {
+				return
 			}
-			rest, avoid = longer(rest), m.ID
-			wait(ctx, time.Now().Add(rest), news, nil)
-			if closed(news) {
-				avoid = 0
+			var next time.Time
+			var err error
+			f, next, err = r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid})
+			switch {
+			case f != nil:
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				r.log.Error("cannot take the next message; trying again", "err", err)
+				rest = longer(rest)
+				wait(ctx, time.Now().Add(rest), news, nil)
+				continue
+			default:
+				takes-- // an empty look is no take
+				wait(ctx, r.q.alarm(next), news, r.bell)
+				continue
 			}
 		}
-		cancel()
+		r.ring() // there may be more: let another lane look
+		id := f.m.ID
+		var offered bool
+		if f, offered = r.carry(ctx, n, f, want{oldest: (takes+1)%oldestEvery == 0}); offered {
+			rest, avoid = 0, 0
+			continue
+		}
+		rest, avoid = longer(rest), id
+		wait(ctx, time.Now().Add(rest), news, nil)
+		if closed(news) {
+			avoid = 0
+		}
 	}
 }
 
-// carry sends m and settles it. It reports whether the route took it at all.
-func (r *runner) carry(ctx context.Context, m *Message, f *flight) (offered bool) {
+// carry sends a message and settles it. It reports whether the route took it
+// at all, and returns the lane's next one if that could be had with the verdict.
+func (r *runner) carry(ctx context.Context, n int, f *flight, w want) (next *flight, offered bool) {
 	r.count(+1)
 	defer r.count(-1)
-	rcpt, err := r.send(ctx, m)
-	r.q.settle(ctx, r, m, f, rcpt, err)
-	return err == nil || route.FateOf(err, true) != route.NotOffered
+	defer f.cancel()
+	rcpt, err := r.send(f.ctx, f.m)
+	if err == nil && ctx.Err() == nil && r.mayTake(n) {
+		if next, ok := r.q.settleAndTake(ctx, r, f, rcpt, w); ok {
+			return next, true
+		}
+	}
+	r.q.settle(ctx, r, f, rcpt, err)
+	return nil, err == nil || route.FateOf(err, true) != route.NotOffered
 }
 
 // sendLimit is how long a lane waits for one part at the very most. Routes
@@ -208,11 +219,7 @@ func (p *panicked) Error() string { return "a fault in the program: " + p.what }
 // next change of the route; false when ctx has ended.
 func (r *runner) waitReady(ctx context.Context, n int) (changed <-chan struct{}, ok bool) {
 	for {
-		r.mu.Lock()
-		probe, trusted := r.trust.mayTake(r.q.now(), n)
-		ok := trusted && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
-		changed := r.changed
-		r.mu.Unlock()
+		changed, probe, ok := r.ready(n)
 		if ctx.Err() != nil {
 			return nil, false
 		}
@@ -221,6 +228,27 @@ func (r *runner) waitReady(ctx context.Context, n int) (changed <-chan struct{},
 		}
 		wait(ctx, r.q.alarm(probe), changed, nil)
 	}
+}
+
+// ready says whether lane n may take now; if not, probe is when to ask again
+// (zero: when changed is closed).
+func (r *runner) ready(n int) (changed <-chan struct{}, probe time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	probe, trusted := r.trust.mayTake(r.q.now(), n)
+	return r.changed, probe, trusted && r.status.State == route.Ready && !r.paused && n < max(1, r.status.Lanes)
+}
+
+func (r *runner) mayTake(n int) bool {
+	_, _, ok := r.ready(n)
+	return ok
+}
+
+// news is closed at the next change of the route.
+func (r *runner) news() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
 }
 
 func closed(c <-chan struct{}) bool {

@@ -14,37 +14,71 @@ import (
 // settle commits the one verdict of an attempt. As long as the disk refuses, the
 // lane stands and tries again; when the box stops meanwhile, the message is
 // found sending at the next start and becomes unknown.
-func (q *Queue) settle(ctx context.Context, r *runner, m *Message, f *flight, rcpt route.Receipt, sendErr error) {
-	defer close(f.landed)
+func (q *Queue) settle(ctx context.Context, r *runner, f *flight, rcpt route.Receipt, sendErr error) {
 	ctx = context.WithoutCancel(ctx)
-	h := hashOf(m.To)
 	for pause := restFirst; ; pause = longer(pause) {
-		err := q.db.Commit(ctx, func(tx *store.Tx) error {
-			_, err := q.change(tx, m.ID, func(m2 *Message) error {
-				if m2.Attempt != m.Attempt {
-					return errStale
-				}
-				return q.verdict(tx, r, m2, q.askedToCancel(f), rcpt, sendErr)
-			})
-			return err
-		})
+		err := q.db.Commit(ctx, func(tx *store.Tx) error { return q.settleTx(tx, r, f, rcpt, sendErr) })
 		if err == nil || errors.Is(err, errStale) || errors.Is(err, ErrNotFound) || errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrSealed) {
 			break
 		}
 		if closed(r.over) {
-			q.log.Error("what became of a message is not written down; it will be unknown at the next start", "msg", m.ID, "err", err)
+			q.log.Error("what became of a message is not written down; it will be unknown at the next start", "msg", f.m.ID, "err", err)
 			break
 		}
-		q.log.Error("cannot write down what became of a message; trying again", "msg", m.ID, "err", err)
+		q.log.Error("cannot write down what became of a message; trying again", "msg", f.m.ID, "err", err)
 		wait(ctx, time.Now().Add(pause), r.over, nil)
 	}
+	q.land(r, f, sendErr)
+}
+
+// settleAndTake settles an attempt that went well and takes the lane's next
+// message (nil if there is none) in one commit: a lane waits for the disk once
+// per message, not twice. When that fails it has changed nothing, and settle
+// has the patience for it.
+func (q *Queue) settleAndTake(ctx context.Context, r *runner, f *flight, rcpt route.Receipt, w want) (next *flight, ok bool) {
+	h := hashOf(f.m.To)
+	w.lands = &h
+	next = newFlight(ctx)
+	err := q.db.Commit(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		if err := q.settleTx(tx, r, f, rcpt, nil); err != nil {
+			return err
+		}
+		_, err := q.takeTx(tx, r, w, next)
+		return err
+	})
+	if err != nil {
+		next.cancel()
+		return nil, false
+	}
+	q.land(r, f, nil)
+	if next.m == nil {
+		next.cancel()
+		return nil, true
+	}
+	return next, true
+}
+
+func (q *Queue) settleTx(tx *store.Tx, r *runner, f *flight, rcpt route.Receipt, sendErr error) error {
+	_, err := q.change(tx, f.m.ID, func(m *Message) error {
+		if m.Attempt != f.m.Attempt {
+			return errStale
+		}
+		return q.verdict(tx, r, m, q.askedToCancel(f), rcpt, sendErr)
+	})
+	return err
+}
+
+// land lets go of a message that is settled.
+func (q *Queue) land(r *runner, f *flight, sendErr error) {
 	q.mu.Lock()
-	delete(q.flights, m.ID)
+	delete(q.flights, f.m.ID)
 	q.mu.Unlock()
+	h := hashOf(f.m.To)
 	if q.vacate(h) {
 		q.ringAll()
 	}
 	q.record(r, h, sendErr)
+	close(f.landed)
 }
 
 // record lets the route's account follow the verdict.

@@ -30,61 +30,77 @@ const (
 
 // flight is a message in the hands of a lane.
 type flight struct {
+	m      *Message
+	ctx    context.Context // of its Send: ended by who cancels the message
 	cancel context.CancelFunc
 	landed chan struct{} // closed when it is settled
 	asked  string        // who asked to cancel it; guarded by Queue.mu
 }
 
+func newFlight(ctx context.Context) *flight {
+	f := &flight{landed: make(chan struct{})}
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	return f
+}
+
 // take finds the next message for r and commits the attempt. Without one it
 // returns nil and when to look again (zero: when the bell rings). It looks in
-// a read transaction first, because a write transaction costs even when empty;
-// a lane that has just found something expects more and does not.
-func (q *Queue) take(ctx context.Context, r *runner, w want, f *flight) (m *Message, next time.Time, err error) {
-	w.now, w.lines = q.now(), r.serves()
+// a read transaction first, because a write transaction costs even when empty.
+func (q *Queue) take(ctx context.Context, r *runner, w want) (f *flight, next time.Time, err error) {
+	if q.slots[slotQueued].Load() == 0 {
+		return nil, time.Time{}, nil
+	}
 	found := false
-	look := func(tx *store.Tx) (id ID, err error) {
-		if w.quota, err = q.quotaOf(tx, r); err != nil {
-			return 0, err
-		}
-		if ends, _ := w.quota.closed(w.now.In(q.cfg.Location)); !ends.IsZero() {
-			found, next = false, ends
-			return 0, nil
-		}
-		id, found, next, err = q.pick(tx, w)
-		return id, err
-	}
-	if !w.eager {
-		err = q.db.View(func(tx *store.Tx) error {
-			_, err := look(tx)
-			return err
-		})
-		if err != nil || !found {
-			return nil, next, err
-		}
-	}
-	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
-		m = nil
-		id, err := look(tx)
-		if err != nil || !found {
-			return err
-		}
-		m, err = q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
-		if err != nil || m.State != Sending { // it may not go now
-			next, m = q.now(), nil
-			return err
-		}
-		q.occupy(tx, m.To)
-		tx.OnCommit(func() {
-			q.mu.Lock()
-			q.flights[id] = f
-			q.mu.Unlock()
-		})
-		return nil
+	err = q.db.View(func(tx *store.Tx) error {
+		_, found, next, err = q.look(tx, r, w)
+		return err
 	})
-	if err != nil {
+	if err != nil || !found {
 		return nil, next, err
 	}
-	return m, next, nil
+	f = newFlight(ctx)
+	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
+		next, err = q.takeTx(tx, r, w, f)
+		return err
+	})
+	if err != nil || f.m == nil {
+		f.cancel()
+		return nil, next, err
+	}
+	return f, next, nil
+}
+
+// takeTx does it inside a transaction; f.m is what was taken, or nil.
+func (q *Queue) takeTx(tx *store.Tx, r *runner, w want, f *flight) (next time.Time, err error) {
+	f.m = nil
+	id, found, next, err := q.look(tx, r, w)
+	if err != nil || !found {
+		return next, err
+	}
+	m, err := q.change(tx, id, func(m *Message) error { return q.begin(tx, m, r) })
+	if err != nil || m.State != Sending { // it may not go now
+		return q.now(), err
+	}
+	f.m = m
+	q.occupy(tx, m.To)
+	tx.OnCommit(func() {
+		q.mu.Lock()
+		q.flights[id] = f
+		q.mu.Unlock()
+	})
+	return next, nil
+}
+
+// look finds what r may take now, or says when to look again.
+func (q *Queue) look(tx *store.Tx, r *runner, w want) (id ID, found bool, next time.Time, err error) {
+	w.now, w.lines = q.now(), r.serves()
+	if w.quota, err = q.quotaOf(tx, r); err != nil {
+		return 0, false, next, err
+	}
+	if ends, _ := w.quota.closed(w.now.In(q.cfg.Location)); !ends.IsZero() {
+		return 0, false, ends, nil
+	}
+	return q.pick(tx, w)
 }
 
 // want is what a lane asks for.
@@ -92,8 +108,8 @@ type want struct {
 	now    time.Time
 	lines  []string // the pool, and the identity of the route
 	oldest bool     // the one that has been due longest, if that is long enough
-	eager  bool     // there was one a moment ago
 	avoid  ID       // was just not taken by the route: anything else first
+	lands  *uint32  // a recipient that a flight is just leaving, by hash
 	quota  *account // of the route's identity; nil: no limits
 }
 
@@ -124,7 +140,7 @@ func (q *Queue) pick(tx *store.Tx, w want) (id ID, found bool, next time.Time, e
 					avoided = true
 					continue
 				}
-				if q.occupied(recipient) {
+				if q.occupied(recipient, w.lands) {
 					if skips++; skips > maxSkip {
 						break
 					}
@@ -301,10 +317,16 @@ func (q *Queue) vacate(h uint32) (wake bool) {
 	return wake
 }
 
-func (q *Queue) occupied(h uint32) bool {
+// occupied says whether another flight goes to the recipient; the one that is
+// just landing does not count.
+func (q *Queue) occupied(h uint32, lands *uint32) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy[h] == 0 {
+	n := q.busy[h]
+	if lands != nil && *lands == h {
+		n--
+	}
+	if n <= 0 {
 		return false
 	}
 	q.skipped = true

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -18,6 +19,12 @@ type Tx struct {
 	over       bool
 	onCommit   []func()
 	onRollback []func()
+	found      []foundBucket // by a reader: bbolt remembers only for a writer
+}
+
+type foundBucket struct {
+	name []byte
+	b    *bolt.Bucket
 }
 
 // OnCommit has fn called once the changes of this run are on the disk, on the
@@ -37,9 +44,17 @@ func (tx *Tx) bucket(name []byte) (*bolt.Bucket, error) {
 	if tx.over {
 		return nil, errOver
 	}
+	for _, f := range tx.found {
+		if bytes.Equal(f.name, name) {
+			return f.b, nil
+		}
+	}
 	b := tx.bolt.Bucket(name)
 	if b == nil {
 		return nil, fmt.Errorf("store: table %s was not given to Open", name)
+	}
+	if !b.Writable() {
+		tx.found = append(tx.found, foundBucket{name, b})
 	}
 	return b, nil
 }

@@ -14,6 +14,7 @@ import (
 // modemRoute is a modem that is told from others: when the device behind its
 // name, or the SIM in it, is another one than last time, that is an event, a
 // line in the log, and the detail of its status until the daemon starts anew.
+// It has all the add-ons of a modem.
 type modemRoute struct {
 	*modem.Modem
 	memory route.Memory // of this name
@@ -90,10 +91,10 @@ func (e *ear) Changed(s route.Status) {
 		now.SIM = s.Identity
 	}
 	if e.known.Device != "" && e.known.Device != now.Device && !sameDevice(e.known.Device, now.Device) {
-		e.report(s, "modem_other", fmt.Sprintf("another modem than before: IMEI %s, it was %s", now.Device, e.known.Device))
+		e.report(s.Identity, "modem_changed", fmt.Sprintf("another modem than before: IMEI %s, it was %s", now.Device, e.known.Device))
 	}
 	if e.known.SIM != "" && e.known.SIM != now.SIM {
-		e.report(s, "sim_other", fmt.Sprintf("another SIM than before: %s, it was %s", now.SIM, e.known.SIM))
+		e.report(s.Identity, "sim_changed", fmt.Sprintf("another SIM than before: %s, it was %s", now.SIM, e.known.SIM))
 	}
 	if now != e.known {
 		e.known = now
@@ -109,11 +110,16 @@ func (e *ear) Changed(s route.Status) {
 	e.Sink.Changed(s)
 }
 
-// report makes an event of it: a change of the code, in the state the modem
-// is in while it is got ready.
-func (e *ear) report(s route.Status, code, note string) {
+// report makes an event of it, and a line in the log.
+func (e *ear) report(identity, code, note string) {
 	e.note = note
 	e.log.Warn(note)
-	s.State, s.Code, s.Detail = route.Starting, code, note
-	e.Sink.Changed(s)
+	e.Noticed(route.Notice{Identity: identity, Code: code, Detail: note})
+}
+
+// Noticed passes on what the modem itself noticed.
+func (e *ear) Noticed(n route.Notice) {
+	if hears, ok := e.Sink.(route.Noticer); ok {
+		hears.Noticed(n)
+	}
 }

@@ -198,6 +198,9 @@ func cents(s string) (int64, error) {
 	if decimals.MatchString(s) {
 		whole, part = s[:len(s)-3], s[len(s)-2:]
 	}
+	if whole == "" {
+		return 0, errors.New("there is no amount")
+	}
 	whole = strings.NewReplacer(".", "", ",", "", " ", "").Replace(whole)
 	n, err := strconv.ParseInt(whole+cmp.Or(part, "00"), 10, 64)
 	if err != nil || n < 0 {

@@ -232,6 +232,7 @@ type sink struct {
 	parts    []route.Part
 	reports  []route.Report
 	inbound  []route.Inbound
+	notices  []route.Notice
 	fail     func() error // of Received and Reported
 	progress func(route.Part) error
 }
@@ -280,6 +281,22 @@ func (s *sink) Reported(_ context.Context, r route.Report) (err error) {
 
 func (s *sink) Changed(st route.Status) {
 	s.tell(func() { s.statuses = append(s.statuses, st) })
+}
+
+func (s *sink) Noticed(n route.Notice) {
+	s.tell(func() { s.notices = append(s.notices, n) })
+}
+
+// noticed returns the notices with a code.
+func (s *sink) noticed(code string) (found []route.Notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.notices {
+		if n.Code == code {
+			found = append(found, n)
+		}
+	}
+	return found
 }
 
 func (s *sink) last() route.Status {

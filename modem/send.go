@@ -117,7 +117,10 @@ const linkStays = time.Second
 // refusal means that the modem cannot, and nothing about the message.
 func (s *session) keepLink(ctx context.Context, parts int) error {
 	soon := time.Since(s.answeredAt) < linkStays
-	if s.profile.more == 0 || s.noMore || parts < 2 && !soon || s.linked && (soon || s.profile.more == 2) {
+	if !soon && s.profile.more == 1 {
+		s.linked = false // it has gone meanwhile
+	}
+	if s.profile.more == 0 || s.noMore || s.linked || parts < 2 && !soon {
 		return nil
 	}
 	_, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMMS=%d", s.profile.more), 5*time.Second)

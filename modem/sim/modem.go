@@ -107,6 +107,9 @@ type Modem struct {
 	attached string // the number the cell knows us by
 	lastStat int
 	rules    []*rule
+	lte      lte
+	clock    string // as AT+CCLK? spells it; empty: never set
+	calls    int    // that came in or ended: one that rings knows by it that it is over
 	stuck    string // what it waits for, see the action of that name; outlives everything else
 
 	settings
@@ -187,6 +190,7 @@ func New(cell *Cell, cfg Config) *Modem {
 		sr:      newStore("SR", firstIndex(cfg), cfg.MESlots),
 		network: 1,
 		signal:  20,
+		lte:     lte{domain: 3},
 		rules:   cfg.Faults.rules(),
 	}
 	if !cfg.NoSIM {
@@ -389,7 +393,7 @@ func (m *Modem) sayRegistration() {
 
 // registered is <stat>, and with <n> 2 also the cell (27.007 §7.2).
 func (m *Modem) registered(domain string) string {
-	stat := m.stat()
+	stat := m.statIn(domain)
 	if m.creg[domain] == 2 && canSend(stat) {
 		return fmt.Sprintf(`%d,"00C8","1234"`, stat)
 	}

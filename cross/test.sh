@@ -46,6 +46,9 @@ if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v gcc >/dev/null; then
 	[ "${TILLPOST_CI:-}" != 1 ] || exit 1
 fi
 
+# Pictures of every page are kept there, to be looked at.
+export ARTEFACTS="${ARTEFACTS:-$PWD/artefacts}"
+
 status=0
 # The report must be built before the tests eat both cores.
 mkdir -p bin

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tillpost/modem"
 	"tillpost/queue/text"
 )
 
@@ -62,7 +63,24 @@ type Modem struct {
 	RecipientsPerMonth int `toml:"recipients_per_month"`
 	MonthStarts        int `toml:"month_starts"` // day of the month, 1 to 28
 
+	Balance        string        `toml:"balance"`          // USSD code that tells the credit; empty: not asked
+	BalanceEvery   time.Duration `toml:"balance_every"`    //
+	BalancePattern string        `toml:"balance_pattern"`  // regular expression with a group around the amount; empty: learnt
+	BalanceBelow   string        `toml:"balance_below"`    // warned under this amount; empty: three days before it is used up
+	SelfTestEvery  time.Duration `toml:"self_test_every"`  // a message to its own number; 0: never
+	SelfTestNumber string        `toml:"self_test_number"` // empty: as the SIM tells
+	StoreFirst     bool          `toml:"store_first"`      // send from the modem's memory, where the self-test shows that it tells the truth
+
 	pinPath string // of PINFile, resolved; "" without one
+}
+
+// care is how the modem is looked after, as package modem reads it.
+func (m *Modem) care() modem.Config {
+	return modem.Config{
+		Balance:    modem.Balance{Code: m.Balance, Every: m.BalanceEvery, Pattern: m.BalancePattern, Below: m.BalanceBelow},
+		LoopTest:   modem.LoopTest{Every: m.SelfTestEvery, Number: m.SelfTestNumber},
+		StoreFirst: m.StoreFirst,
+	}
 }
 
 // currentPIN reads the PIN anew, so that a person can correct its file while
@@ -200,6 +218,7 @@ func (m *Modem) defaults() {
 	m.Pool = "sms"
 	m.SendTimeout = 180 * time.Second
 	m.MonthStarts = 1
+	m.BalanceEvery = 24 * time.Hour
 }
 
 func (s *SMPP) defaults() {

@@ -223,6 +223,7 @@ func (c *Config) validateRoutes(ps *problems) {
 			ps.between(at+"."+key, n, 0, 1_000_000)
 		}
 		ps.between(at+".month_starts", m.MonthStarts, 1, 28)
+		ps.caredFor(at, m)
 	}
 	for i := range c.SMPP {
 		s, at := &c.SMPP[i], fmt.Sprintf("smpp[%d]", i)
@@ -398,6 +399,21 @@ func (ps *problems) routeName(path, name string) {
 func (ps *problems) poolName(path, name string) {
 	if !nameForm.MatchString(name) {
 		ps.fault(path, `%q cannot be the name of a pool; leave it out for "sms", or use letters and digits`, name)
+	}
+}
+
+// caredFor checks balance, self-test and memory of a modem.
+func (ps *problems) caredFor(at string, m *Modem) {
+	if err := m.care().Check(); err != nil {
+		field, why, _ := strings.Cut(err.Error(), ": ")
+		ps.fault(at+"."+cmp.Or(map[string]string{"code": "balance"}[field], field), "%s", why)
+	}
+	ps.atLeast(at+".balance_every", int64(m.BalanceEvery/time.Minute), 10, " minutes; an operator may bar a SIM that asks all the time")
+	if m.SelfTestEvery > 0 {
+		ps.atLeast(at+".self_test_every", int64(m.SelfTestEvery/time.Minute), 60, " minutes; each test costs a message")
+	}
+	if m.StoreFirst && m.SelfTestEvery == 0 {
+		ps.fault(at+".store_first", `needs the self-test, which shows whether the modem's memory tells the truth: set self_test_every = "24h" beside it`)
 	}
 }
 

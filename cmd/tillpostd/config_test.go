@@ -60,8 +60,9 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for section, keys := range map[string][]string{
-		"text": {"ref_bits", "cedilla", "shift", "locking"},
-		"smpp": {"message_reference", "send_timeout"},
+		"text":  {"ref_bits", "cedilla", "shift", "locking"},
+		"modem": {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
+		"smpp":  {"message_reference", "send_timeout"},
 	} {
 		for _, key := range keys {
 			if !strings.Contains(string(readme), "\n    "+key+" ") {
@@ -136,6 +137,9 @@ func TestConfigProblems(t *testing.T) {
 			[]string{`FILE:4: modem.pin: is a number, must be text in quotes`}},
 		{"secret file missing", "[[smpp]]\nname = \"o\"\naddr = \"127.0.0.1:2775\"\nsystem_id = \"s\"\npassword_file = \"nowhere\"\n",
 			[]string{`FILE:5: smpp.password_file: `}},
+		{"a balance and a self-test that cannot work", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\nbalance = \"*21#\"\nbalance_every = \"1m\"\nself_test_every = \"5m\"\n[[modem]]\nname = \"b\"\nport = \"/dev/zero\"\nbalance = \"*100#\"\nbalance_pattern = \"(\"\nstore_first = true\n",
+			[]string{`FILE:4: modem.balance: this one changes settings`, `FILE:5: modem.balance_every: is 1, must be at least 10 minutes`, `FILE:6: modem.self_test_every: is 5, must be at least 60 minutes`,
+				`FILE:11: modem.balance_pattern: error parsing regexp`, `FILE:12: modem.store_first: needs the self-test`}},
 		{"duration without unit", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\nsend_timeout = \"180\"\n",
 			[]string{`FILE:4: modem.send_timeout: "180" is not a time with its unit`}},
 		{"smpp address, word and length", "[[smpp]]\nname = \"o\"\naddrs = [\"example\"]\nsystem_id = \"0123456789abcdef\"\nbind = \"transciever\"\n",

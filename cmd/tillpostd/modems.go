@@ -100,16 +100,14 @@ func (m *modems) Run(ctx context.Context) error { return m.watcher.Run(ctx) }
 
 // attach makes a route of a modem and gives it to the queue.
 func (m *modems) attach(c *Modem, find func() modem.Place) error {
+	cfg := c.care()
+	cfg.Name, cfg.Find = c.Name, find
+	cfg.PIN, cfg.SendTimeout = c.currentPIN, c.SendTimeout
+	cfg.Memory = recall{m.memory, m.q.Memory(c.Name)}
+	cfg.Clock = m.q.OfferTime
+	cfg.Rungs, cfg.LockDir, cfg.Log = m.rungs(c), m.cfg.world.lockDir, m.log
 	r := &modemRoute{
-		Modem: modem.New(modem.Config{
-			Name: c.Name, Find: find,
-			PIN:         c.currentPIN,
-			SendTimeout: c.SendTimeout,
-			Memory:      recall{m.memory, m.q.Memory(c.Name)},
-			Rungs:       m.rungs(c),
-			LockDir:     m.cfg.world.lockDir,
-			Log:         m.log,
-		}),
+		Modem:  modem.New(cfg),
 		memory: m.q.Memory(c.Name),
 		log:    m.log.With("route", c.Name),
 	}

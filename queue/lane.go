@@ -134,6 +134,7 @@ func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
 	var avoid ID
 	var f *flight // what was taken with the last verdict
+	rung := false // somebody said that there is something
 	for takes := 1; ; takes++ {
 		// News from here on is not missed, however long take and send last.
 		news := r.news()
@@ -144,7 +145,8 @@ func (r *runner) lane(ctx context.Context, n int) {
 			}
 			var next time.Time
 			var err error
-			f, next, err = r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid})
+			f, next, err = r.q.take(ctx, r, want{oldest: takes%oldestEvery == 0, avoid: avoid, sure: rung})
+			rung = false
 			switch {
 			case f != nil:
 			case ctx.Err() != nil:
@@ -156,7 +158,7 @@ func (r *runner) lane(ctx context.Context, n int) {
 				continue
 			default:
 				takes-- // an empty look is no take
-				wait(ctx, r.q.alarm(next), news, r.bell)
+				rung = wait(ctx, r.q.alarm(next), news, r.bell)
 				continue
 			}
 		}
@@ -265,8 +267,9 @@ func longer(rest time.Duration) time.Duration {
 }
 
 // wait returns at until (zero: never), or when a channel delivers. It waits by
-// the clock of the process: a time of the queue goes through alarm first.
-func wait(ctx context.Context, until time.Time, changed, bell <-chan struct{}) {
+// the clock of the process: a time of the queue goes through alarm first. It
+// reports whether it was the bell.
+func wait(ctx context.Context, until time.Time, changed, bell <-chan struct{}) (rung bool) {
 	var alarm <-chan time.Time
 	if !until.IsZero() {
 		t := time.NewTimer(time.Until(until))
@@ -278,7 +281,9 @@ func wait(ctx context.Context, until time.Time, changed, bell <-chan struct{}) {
 	case <-alarm:
 	case <-changed:
 	case <-bell:
+		return true
 	}
+	return false
 }
 
 func (r *runner) ring() {

@@ -44,19 +44,22 @@ func newFlight(ctx context.Context) *flight {
 }
 
 // take finds the next message for r and commits the attempt. Without one it
-// returns nil and when to look again (zero: when the bell rings). It looks in
-// a read transaction first, because a write transaction costs even when empty.
+// returns nil and when to look again (zero: when the bell rings). Unless there
+// is surely something it looks in a read transaction first, so that a look in
+// vain does not hold up the committer.
 func (q *Queue) take(ctx context.Context, r *runner, w want) (f *flight, next time.Time, err error) {
 	if q.slots[slotQueued].Load() == 0 {
 		return nil, time.Time{}, nil
 	}
-	found := false
-	err = q.db.View(func(tx *store.Tx) error {
-		_, found, next, err = q.look(tx, r, w)
-		return err
-	})
-	if err != nil || !found {
-		return nil, next, err
+	if !w.sure {
+		found := false
+		err = q.db.View(func(tx *store.Tx) error {
+			_, found, next, err = q.look(tx, r, w)
+			return err
+		})
+		if err != nil || !found {
+			return nil, next, err
+		}
 	}
 	f = newFlight(ctx)
 	err = q.db.Commit(ctx, func(tx *store.Tx) (err error) {
@@ -108,6 +111,7 @@ type want struct {
 	now    time.Time
 	lines  []string // the pool, and the identity of the route
 	oldest bool     // the one that has been due longest, if that is long enough
+	sure   bool     // the bell has rung: there is something
 	avoid  ID       // was just not taken by the route: anything else first
 	lands  *uint32  // a recipient that a flight is just leaving, by hash
 	quota  *account // of the route's identity; nil: no limits

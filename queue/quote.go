@@ -25,36 +25,57 @@ type Quote struct {
 // nothing. A draft without To is priced for the shop's own country. Its error
 // is an *Invalid about a draft of which there is nothing to show, or the
 // store's.
-func (q *Queue) Quote(d Draft) (*Quote, error) {
+func (q *Queue) Quote(d Draft) (quote *Quote, err error) {
+	quote, m, err := q.quote(&d)
+	if err != nil || m == nil {
+		return quote, err
+	}
+	return quote, q.db.View(func(tx *store.Tx) error { return q.refuseQuote(tx, quote, m) })
+}
+
+// QuoteTx is Quote inside a transaction of a caller who asks for thousands.
+func (q *Queue) QuoteTx(tx *store.Tx, d Draft) (quote *Quote, err error) {
+	quote, m, err := q.quote(&d)
+	if err != nil || m == nil {
+		return quote, err
+	}
+	return quote, q.refuseQuote(tx, quote, m)
+}
+
+// quote is what can be said of a draft without the store; m is nil where the
+// store has nothing to add.
+func (q *Queue) quote(d *Draft) (quote *Quote, m *Message, err error) {
 	var to text.Number
 	if d.To != "" {
-		var err error
 		if to, err = q.recipient(d.To); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	m, err := q.drafted(&d, to)
-	if err != nil {
-		return nil, err
+	if m, err = q.drafted(d, to); err != nil {
+		return nil, nil, err
 	}
-	plan, err := q.compose(&d)
+	plan, err := q.compose(d)
 	if plan == nil {
-		return nil, err
+		return nil, nil, err
 	}
-	quote := &Quote{To: to, Country: cmp.Or(to.Country(), q.cfg.Country), Pool: m.Pool, Plan: plan}
+	quote = &Quote{To: to, Country: cmp.Or(to.Country(), q.cfg.Country), Pool: m.Pool, Plan: plan}
 	quote.Refused, _ = errors.AsType[*Invalid](err)
 	if to.IsZero() {
 		quote.Price = q.cfg.Tariffs.PriceIn(q.cfg.Country, m.Pool, plan.Parts())
-		return quote, nil
+		return quote, nil, nil
 	}
 	quote.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
 	if quote.Refused != nil {
-		return quote, nil
+		return quote, nil, nil
 	}
 	m.carry(plan, d.Text)
-	err = q.db.View(func(tx *store.Tx) error { return q.refuseForNumber(tx, m) })
+	return quote, m, nil
+}
+
+func (q *Queue) refuseQuote(tx *store.Tx, quote *Quote, m *Message) error {
+	err := q.refuseForNumber(tx, m)
 	if refused, ok := errors.AsType[*Invalid](err); ok {
 		quote.Refused, err = refused, nil
 	}
-	return quote, err
+	return err
 }

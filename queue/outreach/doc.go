@@ -1,19 +1,31 @@
-// Package outreach is why messages get written. Today that is the template:
-// one text for many people, with placeholders for what differs.
+// Package outreach is why messages get written: what ticket shops, booking
+// calendars, tills, associations and garages tell their customers
+// (field-notes §4), and what the law asks of whoever does that (§5).
 //
 // What it promises:
 //
+//   - Nothing is said twice: a rule's occasion, and a campaign's place in its
+//     list, are written in the transaction that accepts the message. A power
+//     cut at any moment continues without doubling.
+//   - Nobody is written to who said no: consents, the exclusion list and the
+//     switches of a contact are asked when a list is made, when it is handed
+//     over, and by the queue when the message would leave.
+//   - What is no longer true is taken back, also from a lane: a booking that
+//     was cancelled or moved, an event, a campaign that was stopped.
 //   - A placeholder never reaches a customer. One that nobody fills in, and a
 //     recipient without the value it needs, are found before anything is sent.
-//   - What a customer is called is not read again: a value that looks like a
-//     placeholder is text.
-//   - A template is parsed once and rendered for each recipient; both are pure,
-//     and a Template is safe for concurrent use.
+//   - Clock times are those of the shop, by the name of its zone, in both
+//     nights on which the clock changes. While nobody has told the time, nothing
+//     is due.
 //
-// What is rendered ends in queue.Add or queue.Quote like every other text; this
-// package cuts nothing and prices nothing. It may import queue, route, store
-// and text.
+// Everything ends in queue.AddTx; this package cuts nothing and prices nothing.
+// It may import queue, route, store and text.
 //
-// Reading order: template.go, mark.go (what a placeholder is), sentence.go
-// (what is left out with one), value.go (dates).
+// Reading order: template.go with mark.go, sentence.go, value.go (what is
+// written); contact.go, attribute.go, consent.go, importer.go with file.go (to
+// whom); audience.go (who of them); stored.go (templates with versions);
+// booking.go, rule.go, plan.go (dated facts, and what follows from them);
+// campaign.go, start.go, preview.go, handover.go (one text to many); run.go
+// (the scheduler), steward.go (what the queue asks), notice.go (who is told),
+// check.go.
 package outreach

@@ -2,6 +2,7 @@ package outreach
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -59,4 +60,35 @@ func inWords(value, lang string, zone *time.Location) string {
 		return t.Format(date)
 	}
 	return value
+}
+
+// Weekdays and months as people of the four countries say them: "vrijdag 23
+// april".
+var (
+	weekdays = map[string][]string{
+		"en": {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"},
+		"nl": {"zondag", "maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag"},
+		"sv": {"söndag", "måndag", "tisdag", "onsdag", "torsdag", "fredag", "lördag"},
+		"de": {"Sonntag", "Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag"},
+	}
+	months = map[string][]string{
+		"en": {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
+		"nl": {"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
+		"sv": {"januari", "februari", "mars", "april", "maj", "juni", "juli", "augusti", "september", "oktober", "november", "december"},
+		"de": {"Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"},
+	}
+	dayOrder = map[string]string{"en": "%s %d %s", "nl": "%s %d %s", "sv": "%s %d %s", "de": "%s, %d. %s"}
+)
+
+// dayInWords writes a day for a reader, without its year.
+func dayInWords(t time.Time, lang string, zone *time.Location) string {
+	if t.IsZero() {
+		return ""
+	}
+	lang, _, _ = strings.Cut(strings.ToLower(lang), "-")
+	if _, ok := weekdays[lang]; !ok {
+		lang = "en"
+	}
+	t = t.In(zone)
+	return fmt.Sprintf(dayOrder[lang], weekdays[lang][t.Weekday()], t.Day(), months[lang][t.Month()-1])
 }

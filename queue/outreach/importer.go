@@ -1,0 +1,456 @@
+package outreach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+)
+
+// Import says how contacts are taken over.
+type Import struct {
+	Replace      bool              // who is not in it is removed; else it only adds and changes
+	DryRun       bool              // says what would happen, and changes nothing
+	AllOrNothing bool              // one bad row and nothing is changed
+	Columns      map[string]string // column of the file → field, where its name does not say
+	How          string            // where consents of the file come from; default "import"
+	By           string            // who imports
+}
+
+// Imported is the account of an import.
+type Imported struct {
+	DryRun  bool              `json:"dry_run"`
+	Rows    int               `json:"rows"`
+	Added   int               `json:"added"`
+	Changed int               `json:"changed"`
+	Same    int               `json:"same"`
+	Removed int               `json:"removed"`
+	Refused int               `json:"refused"`
+	Columns map[string]string `json:"columns,omitempty"` // what each column was read as
+	Errors  []RowError        `json:"errors"`            // the first thousand
+}
+
+// RowError is one row that was refused, or one cell of it.
+type RowError struct {
+	Row    int    `json:"row"` // line of the file, or place in the list from 1
+	Field  string `json:"field,omitempty"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+const (
+	mostErrors  = 1000
+	importChunk = 500 // rows in one transaction
+)
+
+func (r *Imported) refuse(row int, err error) {
+	r.Refused++
+	if len(r.Errors) == mostErrors {
+		return
+	}
+	e := RowError{Row: row, Code: "invalid", Detail: err.Error()}
+	if bad, ok := errors.AsType[*queue.Invalid](err); ok {
+		e.Field, e.Code, e.Detail = bad.Field, bad.Code, bad.Detail
+	}
+	r.Errors = append(r.Errors, e)
+}
+
+// entry is one contact on its way in: set says what the source speaks of, nil
+// for a whole contact.
+type entry struct {
+	row      int
+	contact  Contact
+	set      map[string]bool
+	consents map[string]bool // purpose → granted
+}
+
+// columns of a file that are neither fields nor attributes.
+var (
+	consentColumns  = []string{"consent", "toestemming", "samtycke", "einwilligung", "nyhetsutskick", "nieuwsbrief", "newsletter"}
+	reminderColumns = []string{FlagReminder, "auto-reminder", "automatische afspraak herinnering via sms", "automatische herinnering", "automatisk påminnelse", "automatische erinnerung"}
+)
+
+// meaning of a column: contact field, flag.NAME, consent.PURPOSE, or an
+// attribute's name.
+type meaning struct {
+	kind string // field, flag, consent, attribute, skip
+	name string
+	t    Type // attribute: declared; empty: by each value
+}
+
+func (m meaning) String() string {
+	switch m.kind {
+	case "field":
+		return m.name
+	case "attribute":
+		if m.t != "" {
+			return "attribute " + m.name + ", " + string(m.t)
+		}
+		return "attribute " + m.name
+	}
+	return m.kind + " " + m.name
+}
+
+func columnMeaning(head, mapped string) meaning {
+	name, t := headName(head)
+	if mapped != "" {
+		name, t = headName(mapped)
+	}
+	folded := fold(name)
+	if purpose, ok := strings.CutPrefix(folded, "consent."); ok {
+		return meaning{kind: "consent", name: purpose}
+	}
+	if flag, ok := strings.CutPrefix(folded, "flag."); ok {
+		return meaning{kind: "flag", name: flag}
+	}
+	switch {
+	case folded == "" || folded == "-":
+		return meaning{kind: "skip"}
+	case slices.Contains(consentColumns, folded):
+		return meaning{kind: "consent", name: Marketing}
+	case slices.Contains(reminderColumns, folded):
+		return meaning{kind: "flag", name: FlagReminder}
+	case isContactField(fieldName(name)):
+		return meaning{kind: "field", name: fieldName(name)}
+	}
+	return meaning{kind: "attribute", name: folded, t: t}
+}
+
+// ImportFile takes over the contacts of a file. Its error is a *queue.Invalid
+// about the file as a whole; what is wrong with a row is in the account.
+func (o *Outreach) ImportFile(ctx context.Context, f *File, opt Import) (*Imported, error) {
+	means, err := f.meanings(opt.Columns)
+	if err != nil {
+		return nil, err
+	}
+	rep := &Imported{Rows: len(f.Rows), Columns: map[string]string{}}
+	for i, h := range f.Head {
+		rep.Columns[strings.TrimSpace(h)] = means[i].String()
+	}
+	entries := make([]entry, 0, len(f.Rows))
+	for _, row := range f.Rows {
+		e, err := o.entryOf(row, means)
+		if err != nil {
+			rep.refuse(row.Line, err)
+			if e.contact.ID == "" {
+				continue
+			}
+			e.set = map[string]bool{} // still there: a bad row is no reason to remove somebody
+			e.consents = nil
+			e.row = -row.Line
+		}
+		entries = append(entries, e)
+	}
+	return rep, o.take(ctx, entries, opt, rep)
+}
+
+// meanings reads the row of names.
+func (f *File) meanings(columns map[string]string) ([]meaning, error) {
+	means := make([]meaning, len(f.Head))
+	first := map[string]string{}
+	for i, h := range f.Head {
+		means[i] = columnMeaning(h, columns[strings.TrimSpace(h)])
+		if means[i].kind == "skip" {
+			continue
+		}
+		key := means[i].kind + means[i].name
+		if other, twice := first[key]; twice {
+			return nil, invalid("file", "column_twice", "row 1: the columns %q and %q both mean %s. Rename one of them, or say in columns what it is (\"-\" leaves it out)", other, h, means[i].name)
+		}
+		first[key] = h
+	}
+	for column := range columns {
+		if !slices.ContainsFunc(f.Head, func(h string) bool { return strings.TrimSpace(h) == column }) {
+			return nil, invalid("columns", "column_unknown", "row 1 has no column %q. It has %s", column, some(f.Head))
+		}
+	}
+	if _, ok := first["fieldid"]; !ok {
+		return nil, invalid("file", "column_missing", "row 1 has no column for the number of the contact in your system. Name one id, or say which it is in columns. The file has %s", some(f.Head))
+	}
+	return means, nil
+}
+
+func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
+	e := entry{row: row.Line, set: map[string]bool{}}
+	if row.Bad != "" {
+		return e, invalid("row", "row_unreadable", "the row %s", row.Bad)
+	}
+	c := &e.contact
+	for i, m := range means { // the id first, so that a bad row is known by it
+		if m.kind == "field" && m.name == "id" {
+			c.ID = strings.TrimSpace(row.Cells[i])
+		}
+	}
+	for i, m := range means {
+		cell := strings.TrimSpace(row.Cells[i])
+		switch m.kind {
+		case "field":
+			*c.place(m.name) = cell
+			e.set[m.name] = true
+		case "flag":
+			e.set["flag."+m.name] = true
+			if cell == "" {
+				continue
+			}
+			on, err := readYesNo(cell)
+			if err != nil {
+				return e, invalid(m.name, "wrong_type", "%s", err)
+			}
+			if c.Flags == nil {
+				c.Flags = map[string]bool{}
+			}
+			c.Flags[m.name] = on
+		case "consent":
+			if cell == "" {
+				continue // nothing was said
+			}
+			on, err := readYesNo(cell)
+			if err != nil {
+				return e, invalid("consent."+m.name, "wrong_type", "%s", err)
+			}
+			if e.consents == nil {
+				e.consents = map[string]bool{}
+			}
+			e.consents[m.name] = on
+		case "attribute":
+			e.set["attributes."+m.name] = true
+			if cell == "" {
+				continue
+			}
+			v := textValue(cell)
+			if d, err := readDate(cell); err == nil && len(cell) > 8 {
+				v = Value{Type: TypeDate, Text: d} // 20260401 alone may be any number
+			}
+			if m.t != "" {
+				var err error
+				if v, err = typed(cell, m.t, o.cfg.Country); err != nil {
+					return e, invalid(m.name, "wrong_type", "%s", err)
+				}
+			}
+			if c.Attrs == nil {
+				c.Attrs = Attributes{}
+			}
+			c.Attrs[m.name] = v
+		}
+	}
+	return e, o.normal(c)
+}
+
+// place is where a field of that name is kept.
+func (c *Contact) place(name string) *string {
+	switch name {
+	case "id":
+		return &c.ID
+	case "name":
+		return &c.Name
+	case "first_name":
+		return &c.FirstName
+	case "last_name":
+		return &c.LastName
+	case "number":
+		return &c.Number
+	case "email":
+		return &c.Email
+	case "language":
+		return &c.Language
+	case "birthday":
+		return &c.Birthday
+	case "status":
+		return &c.Status
+	}
+	panic("outreach: " + name + " is no field of a contact")
+}
+
+// ImportContacts takes over a list.
+func (o *Outreach) ImportContacts(ctx context.Context, list []Contact, opt Import) (*Imported, error) {
+	rep := &Imported{Rows: len(list)}
+	entries := make([]entry, 0, len(list))
+	for i, c := range list {
+		if err := o.normal(&c); err != nil {
+			rep.refuse(i+1, err)
+			continue
+		}
+		entries = append(entries, entry{row: i + 1, contact: c})
+	}
+	return rep, o.take(ctx, entries, opt, rep)
+}
+
+// take writes what was read, some rows to a transaction. Each is whole or not
+// there, so an import that broke off is done again as it was.
+func (o *Outreach) take(ctx context.Context, entries []entry, opt Import, rep *Imported) error {
+	rep.DryRun = opt.DryRun
+	if rep.Errors == nil {
+		rep.Errors = []RowError{}
+	}
+	seen := make(map[string]int, len(entries))
+	for _, e := range entries {
+		if first, twice := seen[e.contact.ID]; twice && e.row > 0 {
+			rep.refuse(e.row, invalid("id", "id_twice", "the contact %s is there twice, first in row %d. Keep one of them", e.contact.ID, first))
+		}
+		if _, twice := seen[e.contact.ID]; !twice {
+			seen[e.contact.ID] = max(e.row, -e.row)
+		}
+	}
+	if opt.AllOrNothing && rep.Refused > 0 {
+		return nil
+	}
+	run := func(chunk []entry) error {
+		done := *rep
+		work := func(tx *store.Tx) error {
+			*rep = done // it may run more than once
+			for _, e := range chunk {
+				if e.row < 0 || seen[e.contact.ID] != e.row {
+					continue
+				}
+				if err := o.takeOne(tx, &e, opt, rep); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if opt.DryRun {
+			return o.db.View(work)
+		}
+		return o.commit(ctx, work)
+	}
+	for chunk := range slices.Chunk(entries, importChunk) {
+		if err := run(chunk); err != nil {
+			return err
+		}
+	}
+	if opt.Replace {
+		return o.removeOthers(ctx, seen, opt, rep)
+	}
+	return nil
+}
+
+func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) error {
+	was, err := contacts.Get(tx, store.Str(e.contact.ID))
+	if err != nil {
+		return err
+	}
+	c := e.contact
+	if was != nil && !opt.Replace {
+		c = merged(was, &e.contact, e.set)
+	}
+	said, err := o.newConsents(tx, e, opt)
+	if err != nil {
+		return err
+	}
+	switch {
+	case was == nil:
+		rep.Added++
+	case was.same(&c) && len(said) == 0:
+		rep.Same++
+		return nil
+	default:
+		rep.Changed++
+	}
+	if opt.DryRun {
+		return nil
+	}
+	if _, err := o.putContact(tx, &c, o.q.Now()); err != nil {
+		return err
+	}
+	for _, s := range said {
+		if err := note(tx, &s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newConsents are the lines that a row adds to the ledger: only what differs
+// from what holds, so that a nightly file does not make it grow.
+func (o *Outreach) newConsents(tx *store.Tx, e *entry, opt Import) (said []Consent, err error) {
+	if len(e.consents) == 0 {
+		return nil, nil
+	}
+	holds, err := consentsOf(tx, e.contact.ID, SMS)
+	if err != nil {
+		return nil, err
+	}
+	how := opt.How
+	if how == "" {
+		how = "import"
+	}
+	for _, purpose := range slices.Sorted(maps.Keys(e.consents)) {
+		on, known := holds[purpose]
+		if known && on == e.consents[purpose] || !known && !e.consents[purpose] {
+			continue
+		}
+		said = append(said, Consent{Contact: e.contact.ID, Purpose: purpose, Granted: e.consents[purpose], At: o.q.Now(), How: how, By: opt.By})
+	}
+	return said, nil
+}
+
+// merged is a contact with what a source says of it: the columns it has, or of
+// a whole contact what is not empty.
+func merged(was, now *Contact, set map[string]bool) Contact {
+	c := *was
+	c.Attrs, c.Flags = maps.Clone(was.Attrs), maps.Clone(was.Flags)
+	for _, names := range contactFields {
+		name := names[0]
+		if value := *now.place(name); set[name] || set == nil && value != "" {
+			*c.place(name) = value
+		}
+	}
+	for name := range set {
+		if attr, ok := strings.CutPrefix(name, "attributes."); ok {
+			delete(c.Attrs, attr)
+		}
+	}
+	for name, v := range now.Attrs {
+		if c.Attrs == nil {
+			c.Attrs = Attributes{}
+		}
+		c.Attrs[name] = v
+	}
+	for name, on := range now.Flags {
+		if c.Flags == nil {
+			c.Flags = map[string]bool{}
+		}
+		c.Flags[name] = on
+	}
+	return c
+}
+
+// removeOthers forgets who is not in a file that replaces the register.
+func (o *Outreach) removeOthers(ctx context.Context, keep map[string]int, opt Import, rep *Imported) error {
+	if len(keep) == 0 {
+		return invalid("file", "file_empty", "the file names nobody, so it would empty the register. Import it without replace, or correct it")
+	}
+	var gone []string
+	err := o.EachContact(func(c *Contact) error {
+		if _, ok := keep[c.ID]; !ok {
+			gone = append(gone, c.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	rep.Removed = len(gone)
+	if opt.DryRun {
+		return nil
+	}
+	for chunk := range slices.Chunk(gone, importChunk) {
+		err := o.commit(ctx, func(tx *store.Tx) error {
+			for _, id := range chunk {
+				if err := forget(tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("outreach: removing who is not in the file: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package outreach
+
+import (
+	"cmp"
+	"time"
+
+	"tillpost/queue"
+)
+
+// recipient is one person and all that a text may say to them.
+type recipient struct {
+	contact *Contact // nil: a row of a list
+	booking *Booking
+	vars    Vars // of the row, which go before the rest
+	shared  Vars // of all recipients, which come last
+	to      string
+	lang    string
+}
+
+func (r *recipient) number() string {
+	if r.to == "" && r.contact != nil {
+		return r.contact.Number
+	}
+	return r.to
+}
+
+func (r *recipient) language() string {
+	if r.lang == "" && r.contact != nil {
+		return r.contact.Language
+	}
+	return r.lang
+}
+
+// value fills in a placeholder: what came with the call goes before what the
+// booking says, and that before the register.
+func (r *recipient) value(name, lang string, zone *time.Location) string {
+	if v, ok := r.vars[name]; ok {
+		return v
+	}
+	if r.booking != nil {
+		if _, own := r.booking.Attrs[name]; own || bookingNames[name] {
+			return r.booking.value(name, lang, zone)
+		}
+	}
+	if r.contact != nil {
+		if v := r.contact.field(fieldName(name)).String(); v != "" {
+			return v
+		}
+		if v := r.contact.Attrs[name].String(); v != "" {
+			return v
+		}
+	}
+	return r.shared[name]
+}
+
+// anyNames parses a template so that every placeholder counts as known: whether
+// anybody has a value was asked when the selection was made.
+func (o *Outreach) anyNames(t *Stored, channel string) (*writer, error) {
+	names := Names{}
+	for _, words := range t.Texts[channel] {
+		p, err := Parse(words, nil, o.rules(t))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range p.Fields() {
+			names[f] = true
+		}
+	}
+	return o.writer(t, channel, names)
+}
+
+// draft makes one message of a template.
+func (o *Outreach) draft(t *Stored, channel string, d queue.Draft, r *recipient) (*queue.Message, error) {
+	w, err := o.anyNames(t, channel)
+	if err != nil {
+		return nil, err
+	}
+	d, err = w.draft(d, r)
+	if err != nil {
+		return nil, err
+	}
+	return o.q.Prepare(d)
+}
+
+// draft completes a draft with what is said to one recipient.
+func (w *writer) draft(d queue.Draft, r *recipient) (queue.Draft, error) {
+	zone := w.o.cfg.Location
+	words, lang, err := w.write(func(name, reads string) string { return r.value(name, reads, zone) }, r.language())
+	if err != nil {
+		return d, err
+	}
+	if words == "" {
+		return d, invalid("vars", CodeMissing, "without the values that are missing no sentence is left")
+	}
+	d.To, d.Text, d.Lang = r.number(), words, cmp.Or(r.language(), lang)
+	d.Encoding = cmp.Or(d.Encoding, w.t.Encoding)
+	if d.MaxParts == 0 {
+		d.MaxParts = w.t.MaxParts
+	}
+	return d, nil
+}

@@ -246,3 +246,34 @@ func TestPINFileThatCannotBeRead(t *testing.T) {
 		b.mustSend("m1") // corrected while it ran
 	})
 }
+
+// Issue 4, point 4: a SIM that is moved into another modem takes the memory of
+// its PINs along, as long as the modem can tell it by its number; one that
+// cannot be told before its PIN is remembered by the modem it is in.
+func TestWrongPINFollowsTheSIM(t *testing.T) {
+	for name, tc := range map[string]struct {
+		faults string
+		modems []string // IMEIs, one after the other
+	}{
+		"into_another_modem":           {"", []string{"352099000000014", "352099000000022", "352099000000030"}},
+		"its_number_hidden_by_the_PIN": {"every 1 ccid: error cme 11", []string{"352099000000014", "352099000000014", "352099000000014"}},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			mem := &memory{}
+			card := &sim.Card{ICCID: "8931440000000000014", IMSI: "204040000000001", Number: "+31970100001", SMSC: "+31624000000", PIN: "1234"}
+			for _, imei := range tc.modems {
+				b := plug(t, setUp{faults: tc.faults, peer: sim.Config{NoSIM: true, IMEI: imei}, modem: Config{PIN: fixedPIN("9999"), Memory: mem}})
+				b.until("missing", code("sim_missing"))
+				b.peer.Insert(card)
+				b.until("refused", code("sim_pin_wrong"))
+				time.Sleep(time.Minute)
+				if n := b.peer.PINEntries(); n != 1 {
+					t.Fatalf("in modem %s: %d PINs were offered", imei, n)
+				}
+				b.peer.Insert(nil)
+				b.end()
+				b.ended <- nil // for the clean-up
+			}
+		})
+	}
+}

@@ -200,29 +200,3 @@ func TestRefusalsComeWithAnExamination(t *testing.T) {
 		})
 	})
 }
-
-// Issue 4, point 2: another SIM in the modem, and another modem at the port,
-// are reported.
-func TestAnotherSIMAndAnotherModemAreReported(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := plug(t, setUp{})
-		b.ready()
-		other := sim.Identity(7)
-		b.peer.Insert(nil)
-		b.until("missing", code("sim_missing"))
-		b.peer.Insert(&sim.Card{ICCID: other.ICCID, IMSI: other.IMSI, Number: other.Number, SMSC: "+31624000000"})
-		b.ready()
-		if got := b.sink.noticed("sim_changed"); len(got) != 1 {
-			t.Errorf("%+v", got)
-		}
-		b.play("unplug for 5s")
-		b.until("gone", code("modem_gone"))
-		b.mu.Lock()
-		b.peer = sim.New(b.cell, other)
-		b.mu.Unlock()
-		b.ready()
-		if got := b.sink.noticed("modem_changed"); len(got) != 1 || !strings.Contains(got[0].Detail, other.IMEI) {
-			t.Errorf("%+v", got)
-		}
-	})
-}

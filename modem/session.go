@@ -246,7 +246,6 @@ func (s *session) starting(ctx context.Context) (state, error) {
 		}
 	}
 	s.echoes = s.conn.Echoes()
-	s.m.changed(&s.m.lastIMEI, s.imei, "modem_changed", "another modem answers at the port: IMEI %s, before it was %s")
 	s.m.publish(func(st *route.Status) {
 		st.Device = s.imei
 		st.Model = strings.TrimSpace(s.maker + " " + s.model)
@@ -294,7 +293,6 @@ func (s *session) registering(ctx context.Context) (state, error) {
 		}
 	}
 	s.m.publish(func(st *route.Status) { st.Identity, st.Doing = s.identity(), "looking for the network" })
-	s.m.changed(&s.m.lastICCID, s.iccid, "sim_changed", "another SIM is in the modem: ICCID %s, before it was %s")
 	for since := time.Now(); ; {
 		n, err := s.askNetwork(ctx)
 		if err != nil {

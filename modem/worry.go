@@ -1,8 +1,6 @@
 package modem
 
 import (
-	"fmt"
-
 	"tillpost/queue/route"
 )
 
@@ -44,17 +42,5 @@ func (m *Modem) notice(code, detail string) {
 	m.mu.Unlock()
 	if ok {
 		hears.Noticed(route.Notice{Route: m.cfg.Name, Identity: identity, Code: code, Detail: detail})
-	}
-}
-
-// changed notices that something which should stay is another one.
-func (m *Modem) changed(last *string, now, code, words string) {
-	before := *last
-	if now == "" {
-		return
-	}
-	*last = now
-	if before != "" && before != now {
-		m.notice(code, fmt.Sprintf(words, now, before))
 	}
 }

@@ -69,7 +69,7 @@ func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
 	m := &Message{
 		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
-		Source: d.Source, Contact: d.Contact, Booking: d.Booking,
+		Source: d.Source, Contact: d.Contact, Booking: d.Booking, callback: d.Callback, tillLimits: d.TillLimits,
 		Priority: 1, Report: true, Created: now, At: d.At, Expires: d.Expires,
 	}
 	if d.Report != nil {
@@ -229,8 +229,8 @@ func oneOf(field, got string, allowed ...string) error {
 }
 
 // Add accepts one message. It returns after the commit: from then on whoever
-// has the id can find the message. Errors: *Invalid, *Full, or one that is
-// store.ErrDiskLow.
+// has the id can find the message. Errors: *Invalid, *Full, *TooFast, or one that
+// is store.ErrDiskLow.
 func (q *Queue) Add(ctx context.Context, d Draft) (*Message, error) {
 	if err := q.db.Room(); err != nil {
 		return nil, err
@@ -253,6 +253,9 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 		return &Full{Max: q.cfg.QueueMax, RetryAfter: time.Minute}
 	}
 	if err := q.refuseForNumber(tx, m); err != nil {
+		return err
+	}
+	if err := q.chargeTill(tx, m); err != nil {
 		return err
 	}
 	n, err := messages.NextSequence(tx)
@@ -279,6 +282,9 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 		return err
 	}
 	q.moved(tx, slotNone, m)
+	if err := q.keepCallback(tx, m); err != nil {
+		return err
+	}
 	return q.noteAdrift(tx, m)
 }
 

@@ -137,8 +137,10 @@ type Message struct {
 
 	Events []uint64 `json:"events"` // its story, by number
 
-	noted    []Event // since it was read, for Noted
-	relative bool    // Expires counts from its acceptance; see adrift
+	noted      []Event    // since it was read, for Noted
+	tillLimits TillLimits // of the till that hands it in
+	callback   string     // where to tell what becomes of it; kept beside it
+	relative   bool       // Expires counts from its acceptance; see adrift
 }
 
 // Noted returns the events that were appended to its story by the call that
@@ -266,4 +268,7 @@ type Draft struct {
 	Validity  time.Duration // alternative to Expires
 
 	Source, Contact, Booking string // as in Message
+
+	TillLimits TillLimits
+	Callback   string // address that is told what becomes of it; its owner has checked it
 }

@@ -67,6 +67,7 @@ type Queue struct {
 	floorDue atomic.Int64 // when the floor is to be written down, nanoseconds after began
 
 	alsoForget []func(context.Context, string) (int, error)
+	callsBack  atomic.Bool  // somebody is, or was, to be told about a message
 	forgetAt   atomic.Int64 // when ForgetAgain has something to do, nanoseconds after began; 0: never
 
 	poke    chan struct{} // the timer should look again
@@ -138,6 +139,7 @@ func (q *Queue) recover() error {
 				caught = append(caught, id)
 			}
 		}
+		q.anyCallbacks(tx)
 		for e, err := range events.ScanBack(tx, nil) {
 			if err != nil {
 				return err
@@ -326,6 +328,11 @@ func (q *Queue) note(tx *store.Tx, m *Message, e Event) error {
 		m.Events, m.noted = append(m.Events, seq), append(m.noted, e)
 	}
 	tx.OnCommit(func() { q.lastEvent.Store(seq) })
+	if m != nil {
+		if err := q.oweCallback(tx, m.ID, e.Kind); err != nil {
+			return err
+		}
+	}
 	if err := q.keepFloor(tx); err != nil {
 		return err
 	}

@@ -179,6 +179,11 @@ func (q *Queue) removeMessage(tx *store.Tx, m *Message, counted State) error {
 			return err
 		}
 	}
+	if q.callsBack.Load() {
+		if err := callbacks.Delete(tx, m.ID.key()); err != nil {
+			return err
+		}
+	}
 	before := slotOf(m)
 	q.slots[before].Add(-1)
 	tx.OnRollback(func() { q.slots[before].Add(1) })

@@ -89,7 +89,7 @@ var (
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {
-	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes, clocks, adrifts}
+	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes, clocks, adrifts, callbacks, tillUses}
 }
 
 type orphan struct {

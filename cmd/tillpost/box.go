@@ -156,11 +156,19 @@ func (t *tool) keys(ctx context.Context, args []string) error {
 	case "add":
 		fs := flagSet("key add")
 		scopes := fs.String("scope", "send", "")
+		hosts := fs.String("callback", "", "")
+		in := wire.NewKey{}
+		fs.IntVar(&in.PerHour, "per-hour", 0, "")
+		fs.IntVar(&in.PerDay, "per-day", 0, "")
 		words, err := parse(fs, args, "NAME")
 		if err != nil {
 			return err
 		}
-		k, err := t.box.AddKey(ctx, words[0], strings.Split(*scopes, ",")...)
+		in.Name, in.Scopes = words[0], strings.Split(*scopes, ",")
+		if *hosts != "" {
+			in.CallbackHosts = strings.Split(*hosts, ",")
+		}
+		k, err := t.box.MakeKey(ctx, in)
 		if err != nil || t.json {
 			return t.raw(k, err)
 		}

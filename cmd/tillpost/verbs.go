@@ -27,7 +27,7 @@ var verbs = []verb{
 	{"status", "status", "how the box is, in one look", (*tool).status},
 	{"routes", "routes", "modems and providers", (*tool).routes},
 	{"modem", "modem NAME (status|restart|ussd CODE|pin)", "one modem; pin asks for the PIN", (*tool).modem},
-	{"key", "key (add NAME -scope S,S|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},
+	{"key", "key (add NAME -scope S,S [-callback HOST,HOST] [-per-hour N] [-per-day N]|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},
 	{"contacts", "contacts erase NUMBER", "forget a person: messages, inbox, contacts and what is kept for tills", (*tool).contacts},
 	{"backup", "backup FILE", "a copy of everything, made while the box works", (*tool).backup},
 	{"restore", "restore [-data DIR] FILE", "put a backup back; the daemon must not run, and what was there is kept", (*tool).restore},

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/hook"
 	"tillpost/queue/store"
 	"tillpost/webui/live"
 	"tillpost/webui/tally"
@@ -65,6 +66,7 @@ type API struct {
 	keys    *keyring
 	memory  *answers
 	hub     *live.Hub
+	hooks   *hook.Hooks
 	mux     *http.ServeMux
 	started time.Time
 
@@ -72,8 +74,8 @@ type API struct {
 	selecting chan struct{} // holds one token while a template is rendered for many
 }
 
-// Schema is what store.Open must know to hold keys and kept answers.
-func Schema() []store.Schema { return []store.Schema{keyTable, keptTable} }
+// Schema is what store.Open must know to hold keys, kept answers and webhooks.
+func Schema() []store.Schema { return append(hook.Schema(), keyTable, keptTable) }
 
 // New readies the API. Run must be called too.
 func New(cfg Config) (*API, error) {
@@ -98,6 +100,12 @@ func New(cfg Config) (*API, error) {
 		keys: keys, memory: newAnswers(cfg.DB), hub: live.NewHub(cfg.Queue.Subscribe),
 		mux: http.NewServeMux(), started: time.Now(), selecting: make(chan struct{}, 1),
 	}
+	a.hooks, err = hook.New(hook.Config{
+		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Box: cfg.DB.Box(), Body: a.hookBody, Till: keys.callsBack,
+	})
+	if err != nil {
+		return nil, err
+	}
 	a.queue.OnErase(a.memory.forget)
 	for _, e := range endpoints {
 		a.mux.HandleFunc(e.method+" "+e.pattern(), a.adapt(e))
@@ -118,11 +126,13 @@ func Owns(path string) bool {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
 // Run keeps the API in order until ctx ends: it forgets answers that are old
-// enough and feeds the live connections. When it returns they are closed.
+// enough, feeds the live connections and calls the webhooks. When it returns they are closed.
 func (a *API) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { a.memory.sweepUntil(ctx, a.log) })
 	all.Go(func() { a.hub.Run(ctx) })
+	var err error
+	all.Go(func() { err = a.hooks.Run(ctx) })
 	all.Wait()
-	return nil
+	return err
 }

@@ -251,7 +251,7 @@ func TestBadInputIsNamedWithItsRemedy(t *testing.T) {
 		"a pool that is not":   {`{"to":"0612345678","text":"x","pool":"fax"}`, 400, "pool", "unknown_value", "sms"},
 		"a template":           {`{"to":"0612345678","template":"ready"}`, 400, "template", "field_not_here", "text"},
 		"e-mail":               {`{"to":"0612345678","text":"x","channel":"email"}`, 400, "channel", "field_not_here", "sms"},
-		"a callback":           {`{"to":"0612345678","text":"x","callback":"http://x"}`, 400, "callback", "field_not_here", "callback_hosts"},
+		"a callback":           {`{"to":"0612345678","text":"x","callback":"http://x"}`, 400, "callback", "callback_refused", "callback_hosts"},
 		"ref_unique and noref": {`{"to":"0612345678","text":"x","ref_unique":true}`, 400, "ref", "ref_missing", "ref"},
 		"a premium number":     {`{"to":"0900-1234","text":"x"}`, 400, "to", "", ""},
 	} {

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -37,6 +39,9 @@ type keyRow struct {
 	Name    string    `json:"name"`
 	Sum     []byte    `json:"sha256"`
 	Scopes  []Scope   `json:"scopes"`
+	Hosts   []string  `json:"callback_hosts,omitempty"` // that it may name in callback
+	PerHour int       `json:"per_hour,omitempty"`       // messages; 0: no limit, as the next
+	PerDay  int       `json:"per_day,omitempty"`
 	Created time.Time `json:"created"`
 	By      string    `json:"by,omitempty"`
 }
@@ -94,17 +99,37 @@ func (k *keyring) valid(row *keyRow) bool {
 	return (*k.all.Load())[[sha256.Size]byte(row.Sum)] == row
 }
 
-// AddKey makes a key and returns its text, which is kept nowhere. by is who
-// asked for it. Its error is a *wire.Problem, or one of the store.
+// AddKey makes a plain key: see MakeKey.
 func (a *API) AddKey(ctx context.Context, name string, scopes []Scope, by string) (string, error) {
+	in := wire.NewKey{Name: name}
+	for _, s := range scopes {
+		in.Scopes = append(in.Scopes, string(s))
+	}
+	return a.MakeKey(ctx, in, by)
+}
+
+// MakeKey makes a key and returns its text, which is kept nowhere. by is who
+// asked for it. Its error is a *wire.Problem, or one of the store.
+func (a *API) MakeKey(ctx context.Context, in wire.NewKey, by string) (string, error) {
+	scopes := make([]Scope, len(in.Scopes))
+	for i, s := range in.Scopes {
+		scopes[i] = Scope(s)
+	}
+	name := in.Name
 	if err := validKey(name, scopes); err != nil {
+		return "", err
+	}
+	if err := validLimits(in); err != nil {
 		return "", err
 	}
 	raw := make([]byte, keyBytes)
 	rand.Read(raw) // never fails (crypto/rand)
 	text := keyPrefix + keyText.EncodeToString(raw)
 	sum := sha256.Sum256([]byte(text))
-	row := &keyRow{Name: name, Sum: sum[:], Scopes: scopes, Created: time.Now(), By: by}
+	row := &keyRow{
+		Name: name, Sum: sum[:], Scopes: scopes, Hosts: in.CallbackHosts, PerHour: in.PerHour, PerDay: in.PerDay,
+		Created: a.queue.Now(), By: by,
+	}
 	err := a.db.Commit(ctx, func(tx *store.Tx) error {
 		if err := keyTable.Insert(tx, row); err != nil {
 			return err
@@ -178,6 +203,49 @@ func names(scopes []Scope) string {
 	return strings.Join(s, ", ")
 }
 
+// hostForm is a host that callback may name: a name, "*." and a name for all
+// below it, or a number; with a port, only on that.
+var hostForm = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](:[0-9]{1,5})?$`)
+
+func validLimits(in wire.NewKey) error {
+	for _, h := range in.CallbackHosts {
+		if !hostForm.MatchString(h) {
+			return refusal(http.StatusBadRequest, "host_invalid", "callback_hosts",
+				fmt.Sprintf("%q is not a host. Write it as software.example, *.software.example or 192.168.1.20:8000", h))
+		}
+	}
+	if in.PerHour < 0 || in.PerDay < 0 {
+		return refusal(http.StatusBadRequest, "out_of_range", "per_hour", "per_hour and per_day count messages: 1 or more, or leave them out for no limit")
+	}
+	return nil
+}
+
+// mayCall reports whether a key may have this host, as it stands in an address,
+// called back.
+func (k *keyRow) mayCall(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	return slices.ContainsFunc(k.Hosts, func(allowed string) bool {
+		if below, ok := strings.CutPrefix(allowed, "*"); ok { // ".software.example"
+			return len(name) > len(below) && strings.EqualFold(name[len(name)-len(below):], below)
+		}
+		return strings.EqualFold(allowed, host) || strings.EqualFold(allowed, name)
+	})
+}
+
+// callsBack is what queue/hook asks before it calls a till back: the secret is
+// the SHA-256 of the key in hex, which the till can make and we have kept.
+func (k *keyring) callsBack(name string) (secret []byte, mayCall func(string) bool, ok bool) {
+	for _, row := range *k.all.Load() {
+		if row.Name == name {
+			return []byte(hex.EncodeToString(row.Sum)), row.mayCall, true
+		}
+	}
+	return nil, nil, false
+}
+
 // caller is who makes a call.
 type caller struct {
 	key      *keyRow // nil: the operator at the socket, or nobody
@@ -244,11 +312,7 @@ func (a *API) addKey(c *call) (*reply, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	scopes := make([]Scope, len(in.Scopes))
-	for i, s := range in.Scopes {
-		scopes[i] = Scope(s)
-	}
-	text, err := a.AddKey(c.ctx, in.Name, scopes, c.who.by)
+	text, err := a.MakeKey(c.ctx, in, c.who.by)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +327,10 @@ func (a *API) revokeKey(c *call) (*reply, error) {
 }
 
 func told(row *keyRow, text string) wire.Key {
-	k := wire.Key{Name: row.Name, Key: text, Created: row.Created, By: row.By}
+	k := wire.Key{
+		Name: row.Name, Key: text, CallbackHosts: append([]string{}, row.Hosts...), PerHour: row.PerHour, PerDay: row.PerDay,
+		Created: row.Created, By: row.By,
+	}
 	for _, s := range row.Scopes {
 		k.Scopes = append(k.Scopes, string(s))
 	}

@@ -98,6 +98,9 @@ func draft(c *call, in wire.Send) (queue.Draft, error) {
 	if err := later(in); err != nil {
 		return queue.Draft{}, err
 	}
+	if err := c.who.checkCallback(in.Callback); err != nil {
+		return queue.Draft{}, err
+	}
 	at, err := moment("at", in.At)
 	if err != nil {
 		return queue.Draft{}, err
@@ -110,10 +113,10 @@ func draft(c *call, in wire.Send) (queue.Draft, error) {
 		return queue.Draft{}, refusal(http.StatusBadRequest, "number_empty", "to", "say to whom it goes: to is a phone number such as +31612345678")
 	}
 	return queue.Draft{
-		Till: c.who.by, Ref: in.Ref, To: in.To, From: in.From, Text: in.Text,
+		Ref: in.Ref, To: in.To, From: in.From, Text: in.Text,
 		Class: queue.Class(in.Class), Priority: in.Priority, At: at, Expires: expires, Report: in.Report,
 		Encoding: in.Encoding, MaxParts: in.MaxParts, OnUnknown: in.OnUnknown, OnPartial: in.OnPartial,
-		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang,
+		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang, Callback: in.Callback, Till: c.who.by, TillLimits: c.who.limits(),
 	}, nil
 }
 
@@ -126,7 +129,6 @@ func later(in wire.Send) error {
 		{in.Channel != "" && in.Channel != "sms", "channel", "this box sends by sms only. Leave channel out"},
 		{in.Template != "", "template", "this box keeps no templates. Send the finished text in text"},
 		{len(in.Vars) > 0, "vars", "vars fill in a template, and this box keeps none. Send the finished text in text"},
-		{in.Callback != "", "callback", "this key has no callback_hosts, so nothing is called back. Ask with GET /messages/{id}, or read GET /events"},
 		{in.Contact != "", "contact", "this box keeps no contacts. Send the number in to"},
 		{in.Event != "", "event", "this box keeps no events. Put your own reference into ref"},
 		{in.Subject != "", "subject", "a subject belongs to e-mail, and this box sends by sms only. Put it into text"},

@@ -143,7 +143,9 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Inbound": wire.Inbound{}, "InboundPart": queue.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
-		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
+		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{},
+		"NewWebhook": wire.NewWebhook{}, "Webhook": wire.Webhook{}, "Webhooks": wire.Page[wire.Webhook]{}, "Replay": wire.Replay{},
+		"WebhookTest": wire.WebhookTest{}, "HookCall": wire.HookCall{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
 		v, ok := types[name]
@@ -173,6 +175,13 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 	var kinds []string
 	for _, m := range regexp.MustCompile(`Kind = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1) {
 		kinds = append(kinds, m[1])
+	}
+	var listed []string
+	for _, k := range queue.Kinds {
+		listed = append(listed, string(k))
+	}
+	if !slices.Equal(listed, kinds) {
+		t.Errorf("queue.Kinds are\n%v, event.go has\n%v", listed, kinds)
 	}
 	if got := enum("Event", "kind"); !slices.Equal(got, kinds) {
 		t.Errorf("kinds of events are described as\n%v, they are\n%v", got, kinds)

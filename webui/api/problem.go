@@ -38,6 +38,11 @@ func problemOf(err error) (p *wire.Problem, known bool) {
 		p.RetryAfter = e.RetryAfter
 		return p, true
 	}
+	if e, ok := errors.AsType[*queue.TooFast](err); ok {
+		p := refusal(http.StatusTooManyRequests, "till_limit", "", e.Error())
+		p.RetryAfter = e.RetryAfter
+		return p, true
+	}
 	if e, ok := errors.AsType[*queue.Gone](err); ok {
 		p := refusal(http.StatusGone, "events_gone", "after",
 			fmt.Sprintf("events that old are no longer kept. Read the messages anew, then go on after %d", e.First-1))

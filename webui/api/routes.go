@@ -23,6 +23,13 @@ var endpoints = []endpoint{
 	{method: "POST", path: "/routes/{name}/ussd", scopes: may(Admin), handle: (*API).ussd},
 	{method: "POST", path: "/routes/{name}/pin", scopes: may(Admin), handle: (*API).enterPIN, secret: true},
 
+	{method: "GET", path: "/webhooks", scopes: may(Admin), handle: (*API).listWebhooks},
+	{method: "GET", path: "/webhooks/{name}", scopes: may(Admin), handle: (*API).getWebhook},
+	{method: "PUT", path: "/webhooks/{name}", scopes: may(Admin), handle: (*API).putWebhook},
+	{method: "DELETE", path: "/webhooks/{name}", scopes: may(Admin), handle: (*API).deleteWebhook},
+	{method: "POST", path: "/webhooks/{name}/test", scopes: may(Admin), handle: (*API).testWebhook, secret: true},
+	{method: "POST", path: "/webhooks/{name}/replay", scopes: may(Admin), handle: (*API).replayWebhook, secret: true},
+
 	{method: "GET", path: "/keys", scopes: may(Admin), handle: (*API).listKeys},
 	{method: "POST", path: "/keys", scopes: may(Admin), handle: (*API).addKey, secret: true},
 	{method: "DELETE", path: "/keys/{name}", scopes: may(Admin), handle: (*API).revokeKey},

@@ -218,7 +218,12 @@ func (c *Client) Keys(ctx context.Context) ([]wire.Key, error) {
 
 // AddKey makes a key. Its text is in this answer and nowhere else.
 func (c *Client) AddKey(ctx context.Context, name string, scopes ...string) (out wire.Key, err error) {
-	return out, c.call(ctx, "POST", "/keys", nil, "", wire.NewKey{Name: name, Scopes: scopes}, &out)
+	return c.MakeKey(ctx, wire.NewKey{Name: name, Scopes: scopes})
+}
+
+// MakeKey is AddKey for a key with limits, or that may have somebody called back.
+func (c *Client) MakeKey(ctx context.Context, in wire.NewKey) (out wire.Key, err error) {
+	return out, c.call(ctx, "POST", "/keys", nil, "", in, &out)
 }
 
 // RevokeKey makes a key worthless.

@@ -295,15 +295,80 @@ type PIN struct {
 type NewKey struct {
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
+
+	CallbackHosts []string `json:"callback_hosts,omitempty"` // that it may name in callback: software.example, *.software.example, 192.168.1.20:8000
+	PerHour       int      `json:"per_hour,omitempty"`       // messages it may send; 0: no limit
+	PerDay        int      `json:"per_day,omitempty"`        // the same in a day of the shop
 }
 
 // Key is one till's key. Key itself is there only in the answer that made it.
 type Key struct {
-	Name    string    `json:"name"`
-	Key     string    `json:"key,omitempty"`
-	Scopes  []string  `json:"scopes"`
+	Name   string   `json:"name"`
+	Key    string   `json:"key,omitempty"`
+	Scopes []string `json:"scopes"`
+
+	CallbackHosts []string `json:"callback_hosts"`
+	PerHour       int      `json:"per_hour,omitempty"`
+	PerDay        int      `json:"per_day,omitempty"`
+
 	Created time.Time `json:"created"`
 	By      string    `json:"by,omitempty"`
+}
+
+// Webhook is PUT /webhooks/{name}, and how it fares. Of what goes in only URL
+// is needed.
+type Webhook struct {
+	Name   string       `json:"name"`
+	URL    string       `json:"url"`
+	Kinds  []queue.Kind `json:"kinds"`            // of the events it wants; empty: all
+	Text   bool         `json:"text"`             // calls hold the texts of messages
+	Pin    string       `json:"pin,omitempty"`    // SHA-256 of the server's certificate; empty: a public authority vouches for it
+	Secret string       `json:"secret,omitempty"` // signs the calls; shown when the box has made it
+	Off    bool         `json:"off"`
+
+	Created time.Time  `json:"created"`
+	By      string     `json:"by,omitempty"`
+	Cursor  uint64     `json:"cursor"`            // the last event that was told, or was not wanted
+	Behind  uint64     `json:"behind"`            // events since then
+	Told    *time.Time `json:"told"`              // when a call was last taken
+	Tries   int        `json:"tries"`             // in vain, in a row
+	Due     *time.Time `json:"due"`               // of the next try
+	Error   string     `json:"error,omitempty"`   // why the last one was in vain
+	Stopped bool       `json:"stopped,omitempty"` // nothing is tried until it is set or replayed
+	Skipped int        `json:"skipped,omitempty"` // events that the other side would not take
+}
+
+// NewWebhook is what PUT /webhooks/{name} reads.
+type NewWebhook struct {
+	URL    string       `json:"url"`
+	Kinds  []queue.Kind `json:"kinds,omitempty"`
+	Text   bool         `json:"text,omitempty"`
+	Pin    string       `json:"pin,omitempty"`
+	Secret string       `json:"secret,omitempty"`
+	Off    bool         `json:"off,omitempty"`
+}
+
+// Replay is POST /webhooks/{name}/replay.
+type Replay struct {
+	After *uint64 `json:"after,omitempty"` // tell everything after this event once more; absent: go on where it stands
+}
+
+// WebhookTest is what came of POST /webhooks/{name}/test.
+type WebhookTest struct {
+	OK     bool   `json:"ok"`
+	Status int    `json:"status"` // of the answer; 0: there was none
+	Millis int64  `json:"millis"`
+	Error  string `json:"error,omitempty"`
+	Answer string `json:"answer,omitempty"` // how it begins
+}
+
+// HookCall is what a webhook, or a callback of a message, is sent.
+type HookCall struct {
+	Box     string      `json:"box"`
+	Hook    string      `json:"hook,omitempty"` // empty: the callback of a message
+	Event   queue.Event `json:"event"`
+	Message *Message    `json:"message,omitempty"` // as it is now, where the event is about one
+	Inbound *Inbound    `json:"inbound,omitempty"` // the same of one that came in
 }
 
 // Happened is GET /events, and each message of the websocket /live.

@@ -28,6 +28,10 @@ var modes = map[Mode]struct {
 	NoDriver: {settleFor, codeDriver, "has ports that this system makes no tty of: load the kernel module option, or take a newer kernel"},
 }
 
+// Why says why a stick that shows itself so cannot be used, now or yet: a key
+// of the plain text, and what it is and what helps; empty: it can.
+func (m Mode) Why() (code, text string) { return modes[m].code, modes[m].text }
+
 // found is the stick as others see it.
 func (s *watched) found(now time.Time) Found {
 	f := Found{Stick: s.stick, Answer: s.answer}

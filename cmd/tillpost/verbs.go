@@ -33,6 +33,7 @@ var verbs = []verb{
 	{"restore", "restore [-data DIR] FILE", "put a backup back; the daemon must not run, and what was there is kept", (*tool).restore},
 	{"support", "support FILE", "what a supplier needs to help, without numbers and texts", (*tool).support},
 	{"check", "check [-data DIR]", "does the store hold together? Works without the daemon, too", (*tool).check},
+	{"doctor", "doctor [-root DIR]", "this machine's modems, their ports, who else holds them, and what a hand must do", (*tool).doctor},
 	{"tail", "tail [-n N]", "what happens, as it happens", (*tool).tail},
 }
 

@@ -71,10 +71,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 
 	if os.Getenv("GOGC") == "" {
-		// The heap is a few megabytes: twice as much of it costs nothing on
-		// the smallest board, and half as many collections give a tenth of the
-		// processor back to accepting.
-		debug.SetGCPercent(200)
+		// The live heap is a few megabytes: some tens of it cost nothing on the
+		// smallest board, and a quarter of the collections gives a fifth of
+		// the processor back to accepting and sending.
+		debug.SetGCPercent(400)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
 	switch {

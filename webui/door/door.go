@@ -1,5 +1,6 @@
 // Package door decides who comes in by the front door: the set-up code of a
-// new box, the one password, and the sessions that follow from it.
+// new box, the passwords, and the sessions that follow from them. The password
+// of the shop comes first; people.go has those of single persons.
 //
 // What it promises:
 //
@@ -14,6 +15,7 @@
 package door
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -94,6 +96,8 @@ func (w *Weak) Error() string {
 // secret is the password as it is kept.
 type secret struct {
 	Name    string    `json:"name"`
+	Shown   string    `json:"shown,omitempty"` // the name as it was written
+	Role    Role      `json:"role,omitempty"`
 	Salt    []byte    `json:"salt"`
 	Hash    []byte    `json:"argon2id"`
 	Time    uint32    `json:"time"`
@@ -104,6 +108,7 @@ type secret struct {
 // session is one browser that has logged in, found by the hash of its cookie.
 type session struct {
 	Sum     []byte    `json:"sum"`
+	Name    string    `json:"name,omitempty"` // of its secret; empty: the shop's
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
 }
@@ -113,8 +118,16 @@ var (
 	sessionTable = store.NewTable("session", func(s *session) []byte { return s.Sum })
 )
 
-// theOne password; named, so that persons may have their own one day.
+// theOne is the name of the shop's own password.
 const theOne = "shop"
+
+// visit is an open session in memory.
+type visit struct {
+	name  string // of a secret
+	until time.Time
+}
+
+func sumOf(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
 
 // Schema is what store.Open must know.
 func Schema() []store.Schema { return []store.Schema{secretTable, sessionTable} }
@@ -128,12 +141,12 @@ type Door struct {
 	memory  uint32        // KiB that a new hash costs
 
 	mu       sync.Mutex
-	password *secret // nil: none set
-	code     string  // empty: none valid
-	wrong    int     // tries at this code
+	people   map[string]*secret // by name; without theOne no password is set
+	code     string             // empty: none valid
+	wrong    int                // tries at this code
 	pause    time.Time
 	callers  map[string]*rate.Limiter
-	sessions map[[sha256.Size]byte]time.Time // until when
+	sessions map[[sha256.Size]byte]visit
 }
 
 // Open reads what is kept, and makes a set-up code if no password is set.
@@ -149,24 +162,27 @@ func Open(cfg Config) (*Door, error) {
 	}
 	d := &Door{
 		cfg: cfg, log: cfg.Log, hashing: make(chan struct{}, 1), memory: hashMemory,
-		callers: map[string]*rate.Limiter{}, sessions: map[[sha256.Size]byte]time.Time{},
+		people: map[string]*secret{}, callers: map[string]*rate.Limiter{}, sessions: map[[sha256.Size]byte]visit{},
 	}
-	err := cfg.DB.View(func(tx *store.Tx) (err error) {
-		if d.password, err = secretTable.Get(tx, store.Str(theOne)); err != nil {
-			return err
+	err := cfg.DB.View(func(tx *store.Tx) error {
+		for s, err := range secretTable.Scan(tx, nil) {
+			if err != nil {
+				return err
+			}
+			d.people[s.Name] = s
 		}
 		for s, err := range sessionTable.Scan(tx, nil) {
 			if err != nil {
 				return err
 			}
-			d.sessions[[sha256.Size]byte(s.Sum)] = s.Expires
+			d.sessions[[sha256.Size]byte(s.Sum)] = visit{cmp.Or(s.Name, theOne), s.Expires}
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if d.password != nil {
+	if d.people[theOne] != nil {
 		return d, d.dropCode()
 	}
 	return d, d.newCode()
@@ -176,7 +192,7 @@ func Open(cfg Config) (*Door, error) {
 func (d *Door) IsSet() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.password != nil
+	return d.people[theOne] != nil
 }
 
 // SetUp is the set-up code, empty when none is valid, and whether a password
@@ -184,7 +200,7 @@ func (d *Door) IsSet() bool {
 func (d *Door) SetUp() (code string, done bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.code, d.password != nil
+	return d.code, d.people[theOne] != nil
 }
 
 // newCode makes a code, writes the file and shows it. d.mu is held or d is
@@ -240,7 +256,7 @@ func (d *Door) First(ctx context.Context, code, password string) error {
 	if err := d.SetPassword(ctx, password); err != nil {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.password == nil {
+		if d.people[theOne] == nil {
 			d.code = spent // nothing was set, so the code is good still
 		}
 		return err
@@ -253,7 +269,7 @@ func (d *Door) First(ctx context.Context, code, password string) error {
 func (d *Door) tryCode(code string) (spent string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.password != nil {
+	if d.people[theOne] != nil {
 		return "", ErrDone
 	}
 	if left := time.Until(d.pause); left > 0 {
@@ -287,26 +303,16 @@ func strong(password string) error {
 	return nil
 }
 
-// SetPassword sets or changes the password and ends every session. Errors:
-// *Weak.
+// SetPassword sets or changes the password of the shop and ends every session.
+// Errors: *Weak.
 func (d *Door) SetPassword(ctx context.Context, password string) error {
-	if err := strong(password); err != nil {
-		return err
-	}
-	s := &secret{Name: theOne, Salt: make([]byte, 16), Time: hashTime, Memory: d.memory, Changed: time.Now()}
-	rand.Read(s.Salt) // never fails (crypto/rand)
-	var err error
-	if s.Hash, err = d.hash(ctx, password, s); err != nil {
+	s, err := d.newSecret(ctx, theOne, password)
+	if err != nil {
 		return err
 	}
 	err = d.cfg.DB.Commit(ctx, func(tx *store.Tx) error {
-		for old, err := range sessionTable.Scan(tx, nil) {
-			if err != nil {
-				return err
-			}
-			if err := sessionTable.Delete(tx, old.Sum); err != nil {
-				return err
-			}
+		if err := endSessions(tx, "*"); err != nil {
+			return err
 		}
 		return secretTable.Put(tx, s)
 	})
@@ -315,7 +321,7 @@ func (d *Door) SetPassword(ctx context.Context, password string) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.password = s
+	d.people[theOne] = s
 	clear(d.sessions)
 	d.log.Info("the password of the page was set")
 	return d.dropCode()
@@ -348,11 +354,16 @@ const (
 	maxCallers = 1000
 )
 
-// Login opens a session for who knows the password. from is the address of the
-// caller. Errors: ErrPassword, *Wait.
-func (d *Door) Login(ctx context.Context, from, password string) (token string, err error) {
+// Login opens a session for who knows the password that belongs to a name; the
+// shop's has none. from is the address of the caller. Errors: ErrPassword,
+// *Wait.
+func (d *Door) Login(ctx context.Context, from, name, password string) (token string, err error) {
 	d.mu.Lock()
-	s, limiter := d.password, d.limiter(from)
+	s, limiter := d.people[key(name)], d.limiter(from)
+	known := s != nil
+	if !known { // a name that nobody has takes as long as a wrong password
+		s = d.people[theOne]
+	}
 	d.mu.Unlock()
 	if s == nil {
 		return "", ErrPassword
@@ -366,23 +377,23 @@ func (d *Door) Login(ctx context.Context, from, password string) (token string, 
 	if err != nil {
 		return "", err
 	}
-	if subtle.ConstantTimeCompare(hash, s.Hash) != 1 {
+	if subtle.ConstantTimeCompare(hash, s.Hash) != 1 || !known {
 		d.log.Warn("wrong password at the page", "from", from)
 		return "", ErrPassword
 	}
 	token = rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(token))
+	sum := sumOf(token)
 	now := time.Now()
-	row := &session{Sum: sum[:], Created: now, Expires: now.Add(SessionFor)}
+	row := &session{Sum: sum[:], Name: s.Name, Created: now, Expires: now.Add(SessionFor)}
 	if err := d.cfg.DB.Commit(ctx, func(tx *store.Tx) error { return sessionTable.Put(tx, row) }); err != nil {
 		return "", err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.password != s { // changed meanwhile: what was known is worth nothing
+	if d.people[s.Name] != s { // changed meanwhile: what was known is worth nothing
 		return "", ErrPassword
 	}
-	d.sessions[sum] = row.Expires
+	d.sessions[sum] = visit{s.Name, row.Expires}
 	return token, nil
 }
 
@@ -402,19 +413,13 @@ func (d *Door) limiter(from string) *rate.Limiter {
 
 // Valid reports whether token belongs to a session that is open.
 func (d *Door) Valid(token string) bool {
-	if token == "" {
-		return false
-	}
-	sum := sha256.Sum256([]byte(token))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	until, ok := d.sessions[sum]
-	return ok && time.Now().Before(until)
+	_, open := d.Who(token)
+	return open
 }
 
 // Logout ends a session.
 func (d *Door) Logout(ctx context.Context, token string) error {
-	sum := sha256.Sum256([]byte(token))
+	sum := sumOf(token)
 	d.mu.Lock()
 	_, open := d.sessions[sum]
 	delete(d.sessions, sum)
@@ -444,8 +449,8 @@ func (d *Door) Run(ctx context.Context) {
 func (d *Door) sweep(ctx context.Context) error {
 	var over [][sha256.Size]byte
 	d.mu.Lock()
-	for sum, until := range d.sessions {
-		if time.Now().After(until) {
+	for sum, v := range d.sessions {
+		if time.Now().After(v.until) {
 			over = append(over, sum)
 			delete(d.sessions, sum)
 		}

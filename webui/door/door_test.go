@@ -150,17 +150,17 @@ func TestOfTwoAtOnceOneComesIn(t *testing.T) {
 func TestSessions(t *testing.T) {
 	f := newFront(t)
 	ctx := t.Context()
-	if _, err := f.Login(ctx, "192.0.2.1", password); !errors.Is(err, ErrPassword) {
+	if _, err := f.Login(ctx, "192.0.2.1", "", password); !errors.Is(err, ErrPassword) {
 		t.Errorf("login before a password is set: %v", err)
 	}
 	if err := f.First(ctx, f.code(), password); err != nil {
 		t.Fatal(err)
 	}
-	token, err := f.Login(ctx, "192.0.2.1", password)
+	token, err := f.Login(ctx, "192.0.2.1", "", password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := f.Login(ctx, "192.0.2.2", password)
+	other, err := f.Login(ctx, "192.0.2.2", "", password)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestSessionsEnd(t *testing.T) {
 		if err := f.First(t.Context(), f.code(), password); err != nil {
 			t.Fatal(err)
 		}
-		token, err := f.Login(t.Context(), "192.0.2.1", password)
+		token, err := f.Login(t.Context(), "192.0.2.1", "", password)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,18 +220,18 @@ func TestGuessingIsSlow(t *testing.T) {
 		}
 		tries := 0
 		for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(time.Second) {
-			if _, err := f.Login(ctx, "192.0.2.9", "wrong wrong wrong"); errors.Is(err, ErrPassword) {
+			if _, err := f.Login(ctx, "192.0.2.9", "", "wrong wrong wrong"); errors.Is(err, ErrPassword) {
 				tries++
 			}
 		}
 		if tries > 66 {
 			t.Errorf("%d guesses in ten minutes", tries)
 		}
-		if _, err := f.Login(ctx, "192.0.2.1", password); err != nil {
+		if _, err := f.Login(ctx, "192.0.2.1", "", password); err != nil {
 			t.Errorf("who guesses elsewhere keeps the shop out: %v", err)
 		}
 		time.Sleep(time.Minute)
-		if _, err := f.Login(ctx, "192.0.2.9", password); err != nil {
+		if _, err := f.Login(ctx, "192.0.2.9", "", password); err != nil {
 			t.Errorf("after a while: %v", err)
 		}
 	})

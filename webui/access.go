@@ -21,7 +21,7 @@ import (
 func (s *Site) routes() *http.ServeMux {
 	m := http.NewServeMux()
 	open := func(pattern string, h http.HandlerFunc) { m.HandleFunc(pattern, h) }
-	inside := func(pattern string, h http.HandlerFunc) { m.HandleFunc(pattern, s.inside(h)) }
+	inside := func(pattern string, need right, h http.HandlerFunc) { m.HandleFunc(pattern, s.inside(need, h)) }
 
 	m.Handle("GET /static/", static())
 	open("GET /login", s.showLogin)
@@ -29,15 +29,19 @@ func (s *Site) routes() *http.ServeMux {
 	open("GET /setup", s.showSetUp)
 	open("POST /setup", s.setUp)
 
-	inside("GET /{$}", s.overview)
-	inside("GET /messages", s.messages)
-	inside("GET /messages/{id}", s.message)
-	inside("POST /messages/{id}/{act}", s.actOnMessage)
-	inside("POST /routes/{name}/{act}", s.actOnRoute)
-	inside("GET /charts/traffic.svg", s.trafficChart)
-	inside("GET /live", s.follow)
-	inside("POST /logout", s.logout)
-	inside("/", s.nothing)
+	inside("GET /{$}", looks, s.overview)
+	inside("GET /messages", writes, s.messages)
+	inside("GET /messages.csv", writes, s.messagesFile)
+	inside("GET /messages/{id}", writes, s.message)
+	inside("POST /messages/{id}/{act}", writes, s.actOnMessage)
+	inside("GET /write", writes, s.showWrite)
+	inside("POST /write", writes, s.write)
+	inside("POST /write/count", writes, s.countText)
+	inside("POST /routes/{name}/{act}", looks, s.actOnRoute)
+	inside("GET /charts/traffic.svg", looks, s.trafficChart)
+	inside("GET /live", writes, s.follow)
+	inside("POST /logout", writes, s.logout)
+	inside("/", writes, s.nothing)
 	return m
 }
 
@@ -81,12 +85,19 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // inside guards a page: who has no session is sent to the door, or on a new
-// box to the set-up. On the box itself all is open until a password is set.
-func (s *Site) inside(h http.HandlerFunc) http.HandlerFunc {
+// box to the set-up; who has one needs the right. On the box itself all is open
+// until a password is set.
+func (s *Site) inside(need right, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		who, in := s.who(r)
 		switch {
-		case !s.door.IsSet() && near(r), s.door.Valid(token(r)):
+		case in && rights[who.Role]&need == need:
 			h(w, r)
+		case in && r.URL.Path == "/": // a cashier has no overview
+			http.Redirect(w, r, "/write", http.StatusSeeOther)
+		case in:
+			p := s.page(r, "-")
+			s.note(w, p, http.StatusForbidden, "not_yours_h", p.T("not_yours_text", "role", p.Role()), "/")
 		case r.URL.Path == "/live" || strings.HasPrefix(r.URL.Path, "/charts/"):
 			http.Error(w, "Log in first.", http.StatusUnauthorized)
 		case !s.door.IsSet():
@@ -182,6 +193,7 @@ type doorView struct {
 	Error     string // whole sentence; empty: none
 	CodeError bool   // it is about the code, not the password
 	Code      string // as typed
+	Name      string // as typed
 }
 
 func (s *Site) showLogin(w http.ResponseWriter, r *http.Request) {
@@ -204,8 +216,8 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		from = r.RemoteAddr
 	}
-	t, err := s.door.Login(r.Context(), from, r.PostForm.Get("password"))
-	v := &doorView{page: s.page(r, "")}
+	v := &doorView{page: s.page(r, ""), Name: strings.TrimSpace(r.PostForm.Get("name"))}
+	t, err := s.door.Login(r.Context(), from, v.Name, r.PostForm.Get("password"))
 	if wait, ok := errors.AsType[*door.Wait](err); ok {
 		s.slowDown(w, v, "login", wait)
 		return
@@ -238,6 +250,10 @@ func (s *Site) logout(w http.ResponseWriter, r *http.Request) {
 	setToken(w, r, "", -time.Second)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
+
+// People tells whether anybody has a password of their own, so that the door
+// asks for a name.
+func (v *doorView) People() bool { return len(v.site.door.People()) > 0 }
 
 func (s *Site) showSetUp(w http.ResponseWriter, r *http.Request) {
 	if s.door.IsSet() {
@@ -282,7 +298,7 @@ func (s *Site) setUp(w http.ResponseWriter, r *http.Request) {
 
 // enter logs in who has just set the password.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, password string) {
-	t, err := s.door.Login(context.WithoutCancel(r.Context()), "set-up", password)
+	t, err := s.door.Login(context.WithoutCancel(r.Context()), "set-up", "", password)
 	if err != nil {
 		s.trouble(w, s.page(r, ""), err)
 		return

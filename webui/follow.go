@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/webui/door"
+	"tillpost/webui/lamp"
 )
 
 // A page follows the box by replacing its parts with what the server would
@@ -97,9 +99,9 @@ func (e *easel) look(draw func() (*drawing, error)) (*drawing, error) {
 }
 
 // draw makes the parts of a page.
-func (b *board) draw(what, lang string) (*drawing, error) {
+func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 	s := b.site
-	p := &page{site: s, Lang: lang, Now: time.Now(), Open: !s.door.IsSet(), In: s.door.IsSet()}
+	p := &page{site: s, Lang: lang, Now: time.Now(), Open: !s.door.IsSet(), In: s.door.IsSet(), Who: who}
 	var view any
 	var parts []string
 	var err error
@@ -107,11 +109,16 @@ func (b *board) draw(what, lang string) (*drawing, error) {
 	name, query, _ := strings.Cut(name, "?")
 	switch name {
 	case "overview":
+		if !p.may(looks) {
+			return nil, errNoPage
+		}
 		p.Nav, parts = "overview", overviewParts
 		view, err = s.readOverview(p)
+	case "strip": // pages that show what does not change by itself, under a lamp that does
+		p.Lamp, view, parts = p.lamp(lamp.Look(s.queue, s.db)), p, []string{"brand", "strip"}
 	case "messages":
 		p.Nav, parts = "messages", messagesParts
-		view, err = s.readMessages(p, strings.TrimPrefix(query, "state="), "")
+		view, err = s.readMessages(p, search{State: queue.State(strings.TrimPrefix(query, "state="))})
 	case "message":
 		p.Nav, parts = "messages", messageParts
 		view, err = s.readMessage(p, rest)
@@ -140,6 +147,7 @@ type tab struct {
 	easel *easel
 	what  string
 	lang  string
+	who   door.Person
 	n     int // messages sent
 	shown map[string]string
 	title string
@@ -154,7 +162,7 @@ func (t *tab) Next() ([]byte, error) {
 	if t.over() {
 		return nil, errLoggedOut
 	}
-	d, err := t.easel.look(func() (*drawing, error) { return t.board.draw(t.what, t.lang) })
+	d, err := t.easel.look(func() (*drawing, error) { return t.board.draw(t.what, t.lang, t.who) })
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +204,15 @@ func (s *Site) follow(w http.ResponseWriter, r *http.Request) {
 	}
 	session := token(r)
 	t := &tab{board: s.board, what: what, lang: lang, shown: map[string]string{}}
+	t.who, _ = s.who(r)
 	t.over = func() bool { return s.door.IsSet() && !s.door.Valid(session) }
-	name := lang + " " + what
+	name := lang + " " + string(t.who.Role) + " " + what
+	if !(&page{Who: t.who}).may(looks) { // such a page shows what is one's own
+		name = t.who.Name + " " + name
+	}
 	t.easel = s.board.enter(name)
 	defer s.board.leave(name)
-	if _, err := t.easel.look(func() (*drawing, error) { return s.board.draw(what, lang) }); err != nil {
+	if _, err := t.easel.look(func() (*drawing, error) { return s.board.draw(what, lang, t.who) }); err != nil {
 		if errors.Is(err, errNoPage) || errors.Is(err, queue.ErrNotFound) {
 			http.NotFound(w, r)
 			return

@@ -2,6 +2,7 @@ package webui
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,43 @@ func TestInABrowser(t *testing.T) {
 		w.until(`document.documentElement.dataset.lamp === "ok"`)
 	})
 
+	t.Run("somebody writes, and sees it arrive without loading again", func(t *testing.T) {
+		counter := modem("Counter", "8931000000000004417", "Noordzee Mobiel", -71)
+		counter.AutoReport(500 * time.Millisecond)
+		s := openShop(t, counter)
+		w := c.open(t, s.url, desk)
+		w.visit("/write?lang=en")
+		w.fill("#to", "06 12 34 56 78")
+		w.fill("#text", "Goedemiddag mevrouw De Vries, uw fiets is nagekeken en klaar. De foto’s staan bij de kassa, in het album 📷. De kosten zijn € 84,50. Ophalen kan tot 18:00.")
+		w.until(`document.querySelector(".count .big").innerText === "3 SMS"`)
+		w.shows("Some characters make this text cost 3 SMS instead of 1.")
+		w.until(`document.querySelector("#arrives mark")`)
+		w.picture("write-dear-1280-light")
+		w.click("button[data-text]")
+		w.until(`document.querySelector(".count .big").innerText === "1 SMS"`)
+		w.click("button[value=send]")
+		w.until(`location.pathname.startsWith("/messages/")`)
+		if _, err := w.eval("window.stillHere = true"); err != nil {
+			t.Fatal(err)
+		}
+		w.until(`document.querySelector("#live-verdict h1").innerText.startsWith("Delivered at")`)
+		w.until("window.stillHere")
+	})
+
+	t.Run("without scripts it works too", func(t *testing.T) {
+		counter := modem("Counter", "8931000000000004417", "Noordzee Mobiel", -71)
+		s := openShop(t, counter)
+		b := s.browser(t) // which has none
+		_, body := b.post("/write", "to", "0612345678", "text", "foto’s 📷", "do", "use 📷")
+		if !strings.Contains(body, "SMS</span>") || strings.Contains(body, `value="use 📷"`) && !strings.Contains(body, "nothing plain") {
+			t.Errorf("the counter without a script:\n%s", body)
+		}
+		resp, body := b.post("/write", "to", "0612345678", "text", "Uw fiets is klaar", "do", "send")
+		if !strings.HasPrefix(resp.Request.URL.Path, "/messages/") || !strings.Contains(body, "Uw fiets is klaar") {
+			t.Errorf("sending led to %s\n%s", resp.Request.URL, body)
+		}
+	})
+
 	t.Run("another language, and it stays", func(t *testing.T) {
 		s := openShop(t)
 		w := c.open(t, s.url, desk)
@@ -109,6 +147,8 @@ func (s *furnished) everyPage() []pageAt {
 		{"message-delivered", "/messages/" + s.long.ID.String()},
 		{"message-unsure", "/messages/" + s.lost.ID.String()},
 		{"message-failed", "/messages/" + s.refused.ID.String()},
+		{"messages-found", "/messages?q=herinnering&since=2026-01-01"},
+		{"write", "/write"},
 		{"nothing", "/nothing"},
 	}
 }

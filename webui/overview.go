@@ -3,7 +3,6 @@ package webui
 import (
 	"errors"
 	"fmt"
-	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/route"
-	"tillpost/webui/api"
 	"tillpost/webui/lamp"
 	"tillpost/webui/tally"
 )
@@ -122,7 +120,7 @@ func (p *page) row(m *queue.Message) rowView {
 	v := rowView{
 		ID: m.ID.String(), Created: m.Created, Updated: m.Updated, To: masked(m.To),
 		Said: strings.Join(strings.Fields(m.Text()), " "), State: p.T("st_" + string(m.State)), Sign: signOf[m.State],
-		Till: m.Till, Parts: strconv.Itoa(len(m.Parts)), Unsure: m.State == queue.Unknown,
+		Till: p.by(m.Till), Parts: strconv.Itoa(len(m.Parts)), Unsure: m.State == queue.Unknown,
 	}
 	if why, _ := p.site.queue.Explain(m); !quiet[why.Code] {
 		v.Reason = why.Text(p.Lang, p.site.cfg.Location)
@@ -151,11 +149,6 @@ type tableView struct {
 
 // Table of the newest messages.
 func (v *overviewView) Table() tableView { return tableView{page: v.page, Rows: v.Latest} }
-
-// Table of the messages in the state that was chosen.
-func (v *listView) Table() tableView {
-	return tableView{page: v.page, Rows: v.Rows, Filtered: v.Chosen != "" || !v.First}
-}
 
 // look is what a person should decide or know about, newest first.
 func (p *page) look() ([]rowView, error) {
@@ -347,9 +340,9 @@ func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch act {
 	case "resume":
-		err = s.queue.Resume(r.Context(), name, api.ByPage)
+		err = s.queue.Resume(r.Context(), name, s.page(r, "").till())
 	case "pause":
-		err = s.queue.Pause(r.Context(), name, api.ByPage)
+		err = s.queue.Pause(r.Context(), name, s.page(r, "").till())
 	case "restart":
 		again, can := way.(route.Restarter)
 		if !can {
@@ -367,60 +360,4 @@ func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.Info("a person acted on a route", "route", name, "act", act)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// listView is the page of all messages.
-type listView struct {
-	*page
-	Rows   []rowView
-	States []stateView
-	Chosen string // state; empty: all
-	Older  string // address; empty: these are the oldest
-	First  bool   // these are the newest
-}
-
-type stateView struct {
-	Name, Word, Sign string
-	Current          bool
-}
-
-const pageLength = 50
-
-func (s *Site) messages(w http.ResponseWriter, r *http.Request) {
-	keepLanguage(w, r)
-	v, err := s.readMessages(s.page(r, "messages"), r.URL.Query().Get("state"), r.URL.Query().Get("before"))
-	if err != nil {
-		s.trouble(w, s.page(r, ""), err)
-		return
-	}
-	s.render(w, http.StatusOK, "messages", v)
-}
-
-func (s *Site) readMessages(p *page, state, before string) (*listView, error) {
-	p.Lamp = p.lamp(lamp.Look(s.queue, s.db))
-	v := &listView{page: p}
-	f := queue.Filter{Limit: pageLength}
-	if slices.Contains(queue.States, queue.State(state)) {
-		f.State, v.Chosen = queue.State(state), state
-	}
-	for _, st := range queue.States {
-		v.States = append(v.States, stateView{Name: string(st), Word: p.T("st_" + string(st)), Sign: signOf[st], Current: st == f.State})
-	}
-	if id, err := queue.ParseID(before); err == nil {
-		f.Before = id
-	} else {
-		v.First = true
-		p.Live = "messages?state=" + string(f.State)
-	}
-	list, next, err := s.queue.List(f)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range list {
-		v.Rows = append(v.Rows, p.row(m))
-	}
-	if next != 0 {
-		v.Older = "/messages?state=" + template.URLQueryEscaper(string(f.State)) + "&before=" + next.String()
-	}
-	return v, nil
 }

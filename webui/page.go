@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/webui/door"
 	"tillpost/webui/lamp"
 )
 
@@ -37,16 +38,18 @@ type page struct {
 	Nav  string // entry of the menu that is current
 	Open bool   // no password is set: the page is open to this screen alone
 	In   bool   // a session is open
+	Who  door.Person
 	Live string // what the page follows; empty: nothing
 	Lamp lampView
 }
 
 // page begins an answer to r. nav is the entry of the menu.
 func (s *Site) page(r *http.Request, nav string) *page {
-	return &page{
-		site: s, Lang: s.language(r), Now: time.Now(), Path: r.URL.Path, Nav: nav,
-		Open: !s.door.IsSet(), In: s.door.Valid(token(r)),
-	}
+	p := &page{site: s, Lang: s.language(r), Now: time.Now(), Path: r.URL.Path, Nav: nav, Open: !s.door.IsSet()}
+	var known bool
+	p.Who, known = s.who(r)
+	p.In = known && !p.Open
+	return p
 }
 
 // language of the reader: ?lang, what was chosen before, the shop's.
@@ -259,7 +262,7 @@ func (s *Site) trouble(w http.ResponseWriter, p *page, err error) {
 }
 
 func (s *Site) nothing(w http.ResponseWriter, r *http.Request) {
-	p := s.page(r, "")
+	p := s.page(r, "-")
 	s.note(w, p, http.StatusNotFound, "gone_h", p.T("gone_text"), "/")
 }
 

@@ -36,7 +36,7 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 	for _, k := range []string{
 		"kind_modem", "kind_smpp", "kind_email", "kind_transactional", "kind_marketing", "lamp_ok", "lamp_info", "lamp_warn", "lamp_stop",
 		"ev_part_sent", "ev_part_unknown", "ev_part_refused", "ev_report_delivered", "ev_report_undelivered",
-		"ev_report_part_delivered", "ev_report_part_undelivered", "resume", "restart",
+		"ev_report_part_delivered", "ev_report_part_undelivered", "resume", "restart", "role_owner", "role_manager", "role_technician", "role_cashier",
 	} {
 		used[k] = true
 	}
@@ -52,7 +52,7 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`\bT (?:"|\()?"?([a-z_]+)"|\bT\("([a-z_]+)"|"((?:ev|hand|signal)_[a-z_]+)"|"(trouble_h|trouble_text|gone_h)"`).FindAllStringSubmatch(sources.String(), -1) {
+	for _, m := range regexp.MustCompile(`\bT (?:"|\()?"?([a-z_]+)"|\bT\("([a-z_]+)"|"((?:ev|hand|signal)_[a-z_]+)"|"(trouble_h|trouble_text|gone_h|not_yours_h)"`).FindAllStringSubmatch(sources.String(), -1) {
 		for _, key := range m[1:] {
 			if key == "" || strings.HasSuffix(key, "_") {
 				continue

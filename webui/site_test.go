@@ -242,7 +242,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 		t.Fatalf("login led to %s\n%s", resp.Request.URL, body)
 	}
 	for _, path := range []string{
-		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&",
+		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

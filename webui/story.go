@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tillpost/queue"
-	"tillpost/webui/api"
 	"tillpost/webui/lamp"
 )
 
@@ -76,12 +75,15 @@ func (s *Site) readMessage(p *page, id string) (*messageView, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !p.may(looks) && m.Till != p.till() {
+		return nil, queue.ErrNotFound // of somebody else
+	}
 	story, err := s.queue.Story(m)
 	if err != nil {
 		return nil, err
 	}
 	p.Live, p.Lamp = "message/"+m.ID.String(), p.lamp(lamp.Look(s.queue, s.db))
-	v := &messageView{page: p, ID: m.ID.String(), To: masked(m.To), Sign: signOf[m.State], TextLang: m.Lang}
+	v := &messageView{page: p, ID: m.ID.String(), To: p.number(m.To), Sign: signOf[m.State], TextLang: m.Lang}
 	for _, seg := range m.Segments {
 		v.Segments = append(v.Segments, seg.Text)
 	}
@@ -269,7 +271,7 @@ func (p *page) head(st *stepView, m *queue.Message, e *queue.Event, lastWord boo
 	switch e.Kind {
 	case queue.KindAccepted:
 		if e.By != "" {
-			st.H, st.Text = p.T("ev_accepted_from", "by", e.By), p.T("ev_accepted_text", "by", e.By)
+			st.H, st.Text = p.T("ev_accepted_from", "by", p.by(e.By)), p.T("ev_accepted_text", "by", p.by(e.By))
 		}
 		switch n := len(m.Changes); {
 		case n == 1:
@@ -308,14 +310,14 @@ func (p *page) head(st *stepView, m *queue.Message, e *queue.Event, lastWord boo
 			st.H = p.T("ev_report_"+part+said, "n", e.Part)
 		}
 	case queue.KindResent:
-		st.Text = p.T("by_whom", "by", e.By)
+		st.Text = p.T("by_whom", "by", p.by(e.By))
 		if strings.HasPrefix(e.By, "policy") {
 			st.Text = p.T("by_policy")
 		}
 	case queue.KindSettled:
-		st.Text = p.T("by_whom", "by", e.By) + " " + p.T("st_"+string(e.State)) + "."
+		st.Text = p.T("by_whom", "by", p.by(e.By)) + " " + p.T("st_"+string(e.State)) + "."
 	case queue.KindCancelled:
-		st.Text = p.T("by_whom", "by", e.By)
+		st.Text = p.T("by_whom", "by", p.by(e.By))
 	}
 	for _, row := range [][2]string{
 		{"route", e.Route}, {"identity", e.Identity}, {"network’s number", e.Ref}, {"code", codeOf(e)}, {"said", e.Detail}, {"event", itoa(e.Seq)},
@@ -336,7 +338,7 @@ func codeOf(e *queue.Event) string {
 
 func (p *page) facts(m *queue.Message) [][2]string {
 	rows := [][2]string{
-		{p.T("fact_from"), m.Till},
+		{p.T("fact_from"), p.by(m.Till)},
 		{p.T("fact_ref"), m.Ref},
 		{p.T("fact_kind"), p.T("kind_" + string(m.Class))},
 		{p.T("fact_until"), p.Clock(m.Expires)},
@@ -350,6 +352,9 @@ func (p *page) facts(m *queue.Message) [][2]string {
 
 // acts are what a person may decide now.
 func (p *page) acts(m *queue.Message) []actView {
+	if !p.may(decides) && m.Till != p.till() {
+		return nil
+	}
 	switch m.State {
 	case queue.Unknown:
 		return []actView{{"resend", p.T("send_again"), false, false}, {"arrived", p.T("it_arrived"), true, false}, {"failed", p.T("it_did_not"), true, false}}
@@ -371,24 +376,34 @@ func (s *Site) actOnMessage(w http.ResponseWriter, r *http.Request) {
 		s.nothing(w, r)
 		return
 	}
+	p := s.page(r, "messages")
+	if !p.may(decides) {
+		m, err := s.queue.Get(id)
+		if err == nil && m.Till != p.till() {
+			err = queue.ErrNotFound
+		}
+		if err != nil {
+			s.nothing(w, r)
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second)
 	defer cancel()
 	switch r.PathValue("act") {
 	case "resend":
-		_, err = s.queue.Resend(ctx, id, api.ByPage)
+		_, err = s.queue.Resend(ctx, id, p.till())
 	case "arrived":
-		_, err = s.queue.Settle(ctx, id, queue.Delivered, api.ByPage)
+		_, err = s.queue.Settle(ctx, id, queue.Delivered, p.till())
 	case "failed":
-		_, err = s.queue.Settle(ctx, id, queue.Failed, api.ByPage)
+		_, err = s.queue.Settle(ctx, id, queue.Failed, p.till())
 	case "cancel":
-		_, err = s.queue.Cancel(ctx, id, api.ByPage)
+		_, err = s.queue.Cancel(ctx, id, p.till())
 	default:
 		s.nothing(w, r)
 		return
 	}
 	back := "/messages/" + id.String()
 	if _, moved := errors.AsType[*queue.ErrNotNow](err); moved {
-		p := s.page(r, "messages")
 		s.note(w, p, http.StatusConflict, "trouble_h", p.T("not_now_text"), back)
 		return
 	}

@@ -67,6 +67,7 @@ type Site struct {
 	tally *tally.Tally
 	hub   *live.Hub
 	board *board
+	sent  once
 	names map[string]bool
 	pages *template.Template
 	mux   *http.ServeMux

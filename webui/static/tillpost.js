@@ -20,6 +20,32 @@
   // Language: the server speaks it, so choosing one loads the page anew.
   $$("[data-lang]").forEach(s => s.addEventListener("change", () => { ask.set("lang", s.value); location.search = ask; }));
 
+  // Writing: the server counts, this asks it while somebody types.
+  $$("form[data-count]").forEach(f => {
+    let soon, asked = 0;
+    const text = $("#text", f);
+    const count = async () => {
+      const n = ++asked, was = document.activeElement;
+      const answer = await fetch(f.dataset.count, { method: "POST", body: new URLSearchParams(new FormData(f)), redirect: "error" }).catch(() => null);
+      if (!answer || !answer.ok || n !== asked) return; // offline, or something newer is on its way
+      const t = document.createElement("template");
+      t.innerHTML = await answer.text();
+      const now = t.content.firstElementChild;
+      $("#arrives", f).replaceWith($("[data-arrives]", now).content.firstElementChild);
+      $("#count", f).replaceWith(now);
+      if (!was.isConnected) text.focus();
+    };
+    f.addEventListener("input", () => { clearTimeout(soon); soon = setTimeout(count, 150); });
+    f.addEventListener("click", e => {
+      const b = e.target.closest("button[data-from],button[data-text]");
+      if (!b) return;
+      e.preventDefault();
+      text.value = b.dataset.text ?? text.value.replaceAll(b.dataset.from, b.dataset.to);
+      count();
+    });
+    $("#at", f)?.addEventListener("input", () => { $("[name=when][value=at]", f).checked = true; });
+  });
+
   const page = body.dataset.live;
   if (!page) return;
 

@@ -118,8 +118,19 @@ func New(cfg Config) (*Queue, error) {
 		return nil, fmt.Errorf("queue: reading what was left at the last stop: %w", err)
 	}
 	q.db.AddCheck("queue", Check)
+	q.db.Owe(q.owed)
 	return q, nil
 }
+
+// What the story of a message still takes on the disk, on average and amply
+// (`go test -run TestLifeFitsItsRoom -v` prints what it really takes).
+const (
+	lifeRoom   = 1536 // of one that is not yet sent: its attempts, answers and report
+	reportRoom = 384  // of one that is sent: its report
+)
+
+// owed is the room that all messages need to come to their end.
+func (q *Queue) owed() int64 { return q.alive()*lifeRoom + q.slots[slotAwaiting].Load()*reportRoom }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

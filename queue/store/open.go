@@ -76,6 +76,7 @@ func open(opt Options, steps []step, schema []Schema) (_ *DB, err error) {
 	if err := sound(opt.Path, func() error { return db.prepare(steps, fresh) }); err != nil {
 		return nil, err
 	}
+	db.reserve()
 	go db.committer()
 	return db, nil
 }

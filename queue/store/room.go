@@ -21,13 +21,25 @@ func (l *LowDisk) Error() string {
 func (l *LowDisk) Is(target error) bool { return target == ErrDiskLow }
 
 // Room says whether the disk has room for new work: nil, or a *LowDisk. What
-// was accepted goes on below that mark, in the room that the mark kept free.
-// The disk is asked at most once a second.
+// was accepted goes on below that mark, in room that is the store's already
+// (see Owe). The disk is asked at most once a second; what was accepted since
+// then counts at once.
 func (db *DB) Room() error {
 	if db.opt.MinFree < 0 {
 		return nil
 	}
 	return db.room.check(filepath.Dir(db.opt.Path), db.opt.MinFree)
+}
+
+// Owe tells how many bytes the rows that are there will still come to take,
+// because of what must yet be written about them. The store takes that room
+// beforehand: then it can be written when others have filled the disk. growth
+// is called often and must be quick.
+func (db *DB) Owe(growth func() int64) {
+	db.room.mu.Lock()
+	db.room.owed = growth
+	db.room.mu.Unlock()
+	db.reserve()
 }
 
 // Bounds of the default mark, which is 2 % of the file system.
@@ -37,28 +49,42 @@ const (
 	roomAge = time.Second
 )
 
-// room remembers the last answer of the file system.
+// room remembers the last answer of the file system, and what the store has
+// taken of it.
 type room struct {
-	mu    sync.Mutex
-	asked time.Time
-	low   error
+	mu         sync.Mutex
+	asked      time.Time
+	free, size int64 // of the file system, then
+
+	owed       func() int64 // see Owe; nil: nothing
+	end, inner int64        // of the file: behind the last page in use, and free pages before that
+	reservedTo int64        // see reserve
 }
 
-func (r *room) check(dir string, need int64) error {
+func (r *room) check(dir string, asked int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if age := time.Since(r.asked); age >= 0 && age < roomAge {
-		return r.low
+	if age := time.Since(r.asked); age < 0 || age >= roomAge {
+		free, size, err := space(dir)
+		if err != nil {
+			return err
+		}
+		r.asked, r.free, r.size = time.Now(), free, size
 	}
-	free, size, err := space(dir)
-	if err != nil {
-		return err
+	// What could not be taken beforehand must be free beside the mark.
+	need := mark(r.size, asked) + max(0, r.wanted()-max(0, r.reservedTo-r.end))
+	if r.free < need {
+		return &LowDisk{Free: r.free, Need: need}
 	}
-	r.asked, r.low = time.Now(), nil
-	if need := mark(size, need); free < need {
-		r.low = &LowDisk{Free: free, Need: need}
+	return nil
+}
+
+// wanted is how much room there should be beyond the end of the file.
+func (r *room) wanted() int64 {
+	if r.owed == nil {
+		return reserved
 	}
-	return r.low
+	return reserved + max(0, r.owed()-r.inner)
 }
 
 // mark is how much must be free on a file system of that size: what was asked
@@ -86,24 +112,31 @@ func space(dir string) (free, size int64, err error) {
 	return int64(fs.Bavail) * int64(fs.Bsize), int64(fs.Blocks) * int64(fs.Bsize), nil
 }
 
-// reserved is how much room the file has beyond what it uses. Holes of a file
-// are not room: on a full disk they cannot be written. With this much, what
-// was accepted can still be worked off when others have filled the disk.
+// reserved is how much room the file has beyond what it uses and owes. Holes of
+// a file are not room: on a full disk they cannot be written. With this much,
+// what was accepted can still be worked off when others have filled the disk.
 const reserved = 1 << 20
 
-// reserve takes the room beyond the end once half of it is used. It is tried
-// again after each commit on a full disk, and where the file system cannot.
+// reserve takes the room beyond the end once half of what is beside the debt
+// is used. It is called after each commit, and so tried again on a full disk,
+// and where the file system cannot.
 func (db *DB) reserve() {
-	if db.opt.NoSync {
+	end, inner, err := db.size()
+	if err != nil {
 		return
 	}
-	size, _, err := db.size()
-	if err != nil || size+reserved/2 <= db.reservedTo {
+	r := &db.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end, r.inner = end, inner
+	to := end + r.wanted()
+	if db.opt.NoSync || to-reserved/2 <= r.reservedTo {
 		return
 	}
+	from := max(end, r.reservedTo)
 	const keepSize = 1 // FALLOC_FL_KEEP_SIZE: bbolt grows the file itself
-	err = syscall.Fallocate(int(db.file.Fd()), keepSize, size, reserved)
-	if err == nil {
-		db.reservedTo = size + reserved
+	if syscall.Fallocate(int(db.file.Fd()), keepSize, from, to-from) == nil {
+		r.reservedTo = to
+		r.free -= to - from // since it was asked
 	}
 }

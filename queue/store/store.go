@@ -68,8 +68,6 @@ type DB struct {
 	doubt  string
 	room   room
 
-	reservedTo int64 // the committer's: see reserve
-
 	wake      chan struct{} // tells the committer that something waits or Close began
 	committed chan struct{} // closed when the committer ended
 	idle      chan struct{} // closed when the store is closed and no View is left

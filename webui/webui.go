@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/store"
 	"tillpost/webui/api"
 	"tillpost/webui/door"
@@ -43,6 +44,8 @@ type Config struct {
 	DB      *store.DB
 	DataDir string       // the set-up code is written here
 	Log     *slog.Logger // nil: discard
+
+	Outreach *outreach.Outreach // contacts, rules and campaigns; nil: as api.Config says
 
 	Hostnames []string       // further names the page may be called by
 	Language  string         // of the shop; default en
@@ -101,7 +104,7 @@ func New(cfg Config) (*Site, error) {
 		return nil, err
 	}
 	s.API, err = api.New(api.Config{
-		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
+		Queue: cfg.Queue, DB: cfg.DB, Outreach: cfg.Outreach, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
 		Version: cfg.Version, Tally: s.tally, SetUp: s.door.SetUp,
 	})
 	if err != nil {

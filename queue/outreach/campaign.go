@@ -151,6 +151,7 @@ type Recipient struct {
 	Vars     map[string]string `json:"vars,omitempty"`
 	Consents []string          `json:"consents,omitempty"`
 	Proof    *Proof            `json:"consent,omitempty"`
+	Bad      string            `json:"-"` // the row of a file cannot be read: why
 
 	Msg   queue.ID    `json:"msg,omitzero"`
 	State queue.State `json:"state,omitempty"` // once it is final

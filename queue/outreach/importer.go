@@ -223,8 +223,10 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 				continue
 			}
 			v := textValue(cell)
-			if d, err := readDate(cell); err == nil && len(cell) > 8 {
-				v = Value{Type: TypeDate, Text: d} // 20260401 alone may be any number
+			if looksLikeDate(cell) {
+				if d, err := readDate(cell); err == nil {
+					v = Value{Type: TypeDate, Text: d}
+				}
 			}
 			if m.t != "" {
 				var err error
@@ -239,6 +241,12 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 		}
 	}
 	return e, o.normal(c)
+}
+
+// looksLikeDate sorts out quickly what is none: each form that is tried costs an
+// error. 20260401 alone may be any number.
+func looksLikeDate(s string) bool {
+	return len(s) >= len("1.1.2027") && len(s) <= len("2006-01-02 15:04:05") && s[0] >= '0' && s[0] <= '9' && strings.ContainsAny(s[1:5], "-./")
 }
 
 // place is where a field of that name is kept.

@@ -128,41 +128,34 @@ type About struct {
 	Bookings []Booking `json:"bookings"`
 }
 
-// About returns it. Error: *queue.Invalid.
-func (o *Outreach) About(number string) (*About, error) {
-	c := Contact{ID: "x", Number: number}
-	if err := o.normal(&c); err != nil {
+// aboutNumber is all that is kept about a number, for the person who asks.
+func aboutNumber(tx *store.Tx, number string) (any, error) {
+	a := &About{Contacts: []Contact{}, Consents: []Consent{}, Bookings: []Booking{}}
+	list, err := withNumber(tx, number)
+	if err != nil {
 		return nil, err
 	}
-	a := &About{Contacts: []Contact{}, Consents: []Consent{}, Bookings: []Booking{}}
-	err := o.db.View(func(tx *store.Tx) error {
-		list, err := withNumber(tx, c.Number)
-		if err != nil {
-			return err
-		}
-		for _, one := range list {
-			a.Contacts = append(a.Contacts, *one)
-			for row, err := range under(tx, consents, store.Str(one.ID)) {
-				if err != nil {
-					return err
-				}
-				a.Consents = append(a.Consents, *row)
+	for _, one := range list {
+		a.Contacts = append(a.Contacts, *one)
+		for row, err := range under(tx, consents, store.Str(one.ID)) {
+			if err != nil {
+				return nil, err
 			}
-			prefix := store.Str(one.ID)
-			for key, id := range byBooker.Keys(tx, prefix) {
-				if !bytes.HasPrefix(key, prefix) {
-					break
-				}
-				b, err := bookings.Get(tx, id)
-				if err != nil {
-					return err
-				}
-				if b != nil {
-					a.Bookings = append(a.Bookings, *b)
-				}
+			a.Consents = append(a.Consents, *row)
+		}
+		prefix := store.Str(one.ID)
+		for key, id := range byBooker.Keys(tx, prefix) {
+			if !bytes.HasPrefix(key, prefix) {
+				break
+			}
+			b, err := bookings.Get(tx, id)
+			if err != nil {
+				return nil, err
+			}
+			if b != nil {
+				a.Bookings = append(a.Bookings, *b)
 			}
 		}
-		return nil
-	})
-	return a, err
+	}
+	return a, nil
 }

@@ -24,12 +24,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"tillpost/queue"
 	"tillpost/queue/hook"
+	"tillpost/queue/outreach"
 	"tillpost/queue/store"
 	"tillpost/webui/live"
 	"tillpost/webui/tally"
@@ -49,6 +51,10 @@ type Config struct {
 	Location *time.Location // for clock times in plain words; default local
 	Version  string         // shown by status
 
+	// Outreach keeps contacts, bookings, rules and campaigns. Nil: one that
+	// nobody runs, so nothing of it is ever due.
+	Outreach *outreach.Outreach
+
 	Tally *tally.Tally // for /metrics; nil: it has no events
 
 	// SetUp tells whether a password is set for the page, and the code that
@@ -59,23 +65,27 @@ type Config struct {
 
 // API answers /api/v1, /healthz, /metrics and /openapi.json.
 type API struct {
-	cfg     Config
-	queue   *queue.Queue
-	db      *store.DB
-	log     *slog.Logger
-	keys    *keyring
-	memory  *answers
-	hub     *live.Hub
-	hooks   *hook.Hooks
-	mux     *http.ServeMux
-	started time.Time
+	cfg      Config
+	queue    *queue.Queue
+	outreach *outreach.Outreach
+	db       *store.DB
+	log      *slog.Logger
+	keys     *keyring
+	memory   *answers
+	hub      *live.Hub
+	hooks    *hook.Hooks
+	mux      *http.ServeMux
+	started  time.Time
 
 	copying   sync.Mutex    // held while a backup is made and read
 	selecting chan struct{} // holds one token while a template is rendered for many
 }
 
-// Schema is what store.Open must know to hold keys, kept answers and webhooks.
-func Schema() []store.Schema { return append(hook.Schema(), keyTable, keptTable) }
+// Schema is what store.Open must know to hold keys, kept answers, webhooks and
+// what outreach keeps.
+func Schema() []store.Schema {
+	return append(slices.Concat(hook.Schema(), outreach.Schema()), keyTable, keptTable)
+}
 
 // New readies the API. Run must be called too.
 func New(cfg Config) (*API, error) {
@@ -99,6 +109,11 @@ func New(cfg Config) (*API, error) {
 		cfg: cfg, queue: cfg.Queue, db: cfg.DB, log: cfg.Log,
 		keys: keys, memory: newAnswers(cfg.DB), hub: live.NewHub(cfg.Queue.Subscribe),
 		mux: http.NewServeMux(), started: time.Now(), selecting: make(chan struct{}, 1),
+	}
+	if a.outreach = cfg.Outreach; a.outreach == nil {
+		if a.outreach, err = outreach.New(outreach.Config{Queue: cfg.Queue, DB: cfg.DB, Language: cfg.Language, Location: cfg.Location}); err != nil {
+			return nil, err
+		}
 	}
 	a.hooks, err = hook.New(hook.Config{
 		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Box: cfg.DB.Box(), Body: a.hookBody, Till: keys.callsBack,

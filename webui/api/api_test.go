@@ -249,7 +249,7 @@ func TestBadInputIsNamedWithItsRemedy(t *testing.T) {
 		"an unknown class":     {`{"to":"0612345678","text":"x","class":"urgent"}`, 400, "class", "unknown_value", "transactional"},
 		"an unknown encoding":  {`{"to":"0612345678","text":"x","encoding":"utf8"}`, 400, "encoding", "", ""},
 		"a pool that is not":   {`{"to":"0612345678","text":"x","pool":"fax"}`, 400, "pool", "unknown_value", "sms"},
-		"a template":           {`{"to":"0612345678","template":"ready"}`, 400, "template", "field_not_here", "text"},
+		"a template":           {`{"to":"0612345678","template":"ready"}`, 400, "template", "template_unknown", "Save it first"},
 		"e-mail":               {`{"to":"0612345678","text":"x","channel":"email"}`, 400, "channel", "field_not_here", "sms"},
 		"a callback":           {`{"to":"0612345678","text":"x","callback":"http://x"}`, 400, "callback", "callback_refused", "callback_hosts"},
 		"ref_unique and noref": {`{"to":"0612345678","text":"x","ref_unique":true}`, 400, "ref", "ref_missing", "ref"},

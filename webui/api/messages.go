@@ -31,7 +31,7 @@ func (a *API) postMessage(c *call) (*reply, error) {
 	if q != nil {
 		return a.acceptOnce(c, q, in)
 	}
-	d, err := draft(c, in)
+	d, err := a.draftOf(c, in)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (a *API) acceptOnce(c *call, q *request, in wire.Send) (*reply, error) {
 	if err := a.db.View(find); err != nil || first != nil {
 		return first, err
 	}
-	d, err := draft(c, in)
+	d, err := a.draftOf(c, in)
 	if err != nil {
 		return nil, err
 	}
@@ -127,10 +127,6 @@ func later(in wire.Send) error {
 		field, needs string
 	}{
 		{in.Channel != "" && in.Channel != "sms", "channel", "this box sends by sms only. Leave channel out"},
-		{in.Template != "", "template", "this box keeps no templates. Send the finished text in text"},
-		{len(in.Vars) > 0, "vars", "vars fill in a template, and this box keeps none. Send the finished text in text"},
-		{in.Contact != "", "contact", "this box keeps no contacts. Send the number in to"},
-		{in.Event != "", "event", "this box keeps no events. Put your own reference into ref"},
 		{in.Subject != "", "subject", "a subject belongs to e-mail, and this box sends by sms only. Put it into text"},
 		{in.HTML != "", "html", "html belongs to e-mail, and this box sends by sms only. Put it into text"},
 	} {

@@ -33,6 +33,9 @@ func problemOf(err error) (p *wire.Problem, known bool) {
 	if e, ok := errors.AsType[*queue.Invalid](err); ok {
 		return refusal(http.StatusBadRequest, e.Code, e.Field, e.Detail), true
 	}
+	if p, ok := forbidden(err); ok {
+		return p, true
+	}
 	if e, ok := errors.AsType[*queue.Full](err); ok {
 		p := refusal(http.StatusTooManyRequests, "queue_full", "", e.Error())
 		p.RetryAfter = e.RetryAfter

@@ -1,0 +1,142 @@
+package outreach
+
+import (
+	"slices"
+	"strings"
+
+	"tillpost/queue/store"
+)
+
+// Columns of a list beside those of a contact.
+var (
+	textColumns     = []string{"text", "message", "bericht", "tekst", "meddelande", "nachricht"}
+	refColumns      = []string{"ref", "reference", "referentie", "referens", "referenz", "order"}
+	consentsColumns = []string{"consents", "toestemmingen", "einwilligungen"}
+)
+
+// Recipients reads a file as a list for a batch: numbers in a column that is
+// called so, languages, references, consents; every column is a value for the
+// text. own: the rows bring their texts. Its error is a *queue.Invalid.
+func (f *File) Recipients() (list []Recipient, own bool, err error) {
+	find := func(names []string) int {
+		return slices.IndexFunc(f.Head, func(h string) bool { return slices.Contains(names, fold(h)) })
+	}
+	to, lang, contact := f.column("number"), f.column("language"), f.column("id")
+	words, ref, said := find(textColumns), find(refColumns), find(consentsColumns)
+	agreed := find(consentColumns)
+	if to < 0 && contact < 0 {
+		return nil, false, invalid("file", "column_missing", "row 1 has no column of numbers. Name one to, mobile or phone. The file has %s", some(f.Head))
+	}
+	seen := map[string]string{}
+	for _, h := range f.Head {
+		if other, twice := seen[fold(h)]; twice && fold(h) != "" {
+			return nil, false, invalid("file", "column_twice", "row 1: the columns %q and %q have one name. Rename one of them", other, h)
+		}
+		seen[fold(h)] = h
+	}
+	for _, row := range f.Rows {
+		r := Recipient{Row: row.Line, Vars: map[string]string{}}
+		if row.Bad != "" {
+			r.Bad = "the row " + row.Bad
+			list = append(list, r)
+			continue
+		}
+		cell := func(i int) string {
+			if i < 0 {
+				return ""
+			}
+			return strings.TrimSpace(row.Cells[i])
+		}
+		r.To, r.Lang, r.Contact, r.Ref = cell(to), strings.ToLower(cell(lang)), cell(contact), cell(ref)
+		for purpose := range strings.FieldsFuncSeq(cell(said), func(r rune) bool { return strings.ContainsRune("|, ", r) }) {
+			r.Consents = append(r.Consents, purpose)
+		}
+		if on, err := readYesNo(cell(agreed)); err == nil && on {
+			r.Consents = append(r.Consents, Marketing)
+		}
+		for i, h := range f.Head {
+			if name, _ := headName(h); name != "" {
+				r.Vars[name] = row.Cells[i]
+			}
+		}
+		if words >= 0 {
+			r.Vars["text"] = cell(words)
+		}
+		list = append(list, r)
+	}
+	return list, words >= 0, nil
+}
+
+// ListedRecipient is a row of a list as a person reads it.
+type ListedRecipient struct {
+	Contact, Name, Number, State, Why, Message string
+}
+
+// EachRecipient calls fn for everybody on a campaign's list; for a draft, for
+// everybody who would be on it now.
+func (o *Outreach) EachRecipient(c *Campaign, fn func(ListedRecipient) error) error {
+	if c.State == CampaignDraft {
+		s, err := o.fromRegister(c, o.q.Now())
+		if err != nil {
+			return err
+		}
+		return o.listed(s.list, fn)
+	}
+	for from := 0; ; {
+		list, next, err := o.Recipients(c.Name, from, maxPage)
+		if err != nil {
+			return err
+		}
+		if err := o.listed(list, fn); err != nil || next == 0 {
+			return err
+		}
+		from = next
+	}
+}
+
+func (o *Outreach) listed(list []Recipient, fn func(ListedRecipient) error) error {
+	for chunk := range slices.Chunk(list, pageSize) {
+		var rows []ListedRecipient
+		err := o.db.View(func(tx *store.Tx) error {
+			for _, r := range chunk {
+				row := ListedRecipient{Contact: r.Contact, Number: r.To, State: "waiting", Why: r.Why}
+				if r.Contact != "" {
+					one, err := contacts.Get(tx, store.Str(r.Contact))
+					if err != nil {
+						return err
+					}
+					if one != nil {
+						row.Name = one.whole()
+						if row.Number == "" {
+							row.Number = one.Number
+						}
+					}
+				}
+				if r.Why != "" {
+					row.State = "refused"
+				}
+				if r.Msg != 0 {
+					row.Message, row.State = r.Msg.String(), string(r.State)
+					m, err := o.q.LookTx(tx, r.Msg)
+					if err != nil {
+						return err
+					}
+					if m != nil {
+						row.State, row.Why = string(m.State), m.Why.Text(o.cfg.Language, o.cfg.Location)
+					}
+				}
+				rows = append(rows, row)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := fn(row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package outreach
+
+import (
+	"cmp"
+	"errors"
+	"strings"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+)
+
+// Single is one message that names a template, a contact or a booking instead
+// of saying everything itself.
+type Single struct {
+	Template string
+	Vars     map[string]string
+	Contact  string
+	Booking  string
+}
+
+// IsZero: the message says everything itself.
+func (s *Single) IsZero() bool {
+	return s.Template == "" && len(s.Vars) == 0 && s.Contact == "" && s.Booking == ""
+}
+
+// Fill completes a draft by what a Single names. Its error is a *queue.Invalid,
+// or the store's.
+func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
+	switch {
+	case s.Template == "" && len(s.Vars) > 0:
+		return d, invalid("vars", "template_missing", "vars fill in a template. Name one in template, or send the finished text in text")
+	case s.Template != "" && d.Text != "":
+		return d, invalid("text", "one_of_two", "text and template are two ways to say one thing. Send one of them")
+	}
+	var t *Stored
+	var who *recipient
+	var why string
+	row := &Recipient{Contact: s.Contact, Booking: s.Booking, To: d.To, Lang: d.Lang, Vars: s.Vars}
+	err := o.db.View(func(tx *store.Tx) (err error) {
+		if who, err = readRecipient(tx, row, nil); err != nil {
+			return err
+		}
+		if s.Template != "" {
+			if t, err = templates.Get(tx, store.Str(s.Template)); err != nil {
+				return err
+			}
+		}
+		if who.contact != nil && d.Class == queue.Marketing && !o.cfg.TillChecks {
+			why, err = refusesContact(tx, who.contact, &Policy{RequireAll: []string{Marketing}}, SMS, nil)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return d, err
+	case s.Contact != "" && who.contact == nil:
+		return d, invalid("contact", "contact_unknown", "there is no contact %q. Send the number in to, or the contact first", s.Contact)
+	case s.Booking != "" && who.booking == nil:
+		return d, invalid("event", "event_unknown", "there is no booking %q. Send it first, or leave event out", s.Booking)
+	case s.Template != "" && t == nil:
+		return d, invalid("template", "template_unknown", "there is no template %q. Save it first, or send the finished text in text", s.Template)
+	case t != nil && t.Draft:
+		return d, invalid("template", "template_draft", "the template %s is a draft. Save it without draft when it is finished", t.Name)
+	case why != "":
+		return d, invalid("contact", "no_consent", "this contact may not be sent advertising: %s. Order and appointment messages (class transactional) may go", why)
+	}
+	d.Contact, d.Booking = s.Contact, s.Booking
+	d.To, d.Lang = who.number(), cmp.Or(who.language(), d.Lang)
+	if strings.TrimSpace(d.To) == "" {
+		return d, invalid("to", "number_empty", "the contact %s has no number. Send it in to", s.Contact)
+	}
+	if t == nil {
+		return d, nil
+	}
+	w, err := o.anyNames(t, SMS)
+	if err != nil {
+		return d, err
+	}
+	if d.Class == "" {
+		d.Class = t.Class
+	}
+	d, err = w.draft(d, who)
+	if bad, ok := errors.AsType[*queue.Invalid](err); ok && bad.Field == "template" {
+		err = within(bad, "template")
+	}
+	return d, err
+}

@@ -31,6 +31,7 @@ type Config struct {
 	Text       Text         `toml:"text"`
 	QuietHours QuietHours   `toml:"quiet_hours"`
 	Retention  Retention    `toml:"retention"`
+	Consent    Consent      `toml:"consent"`
 	Drop       Drop         `toml:"drop"`
 	Compat     Compat       `toml:"compat"`
 
@@ -183,6 +184,11 @@ type QuietHours struct {
 type Retention struct {
 	TextDays   int `toml:"text_days"`
 	NumberDays int `toml:"number_days"`
+}
+
+// Consent is [consent].
+type Consent struct {
+	TillChecks bool `toml:"till_checks"` // the owner vouches for it: marketing needs no proof here
 }
 
 // Drop is [drop].

@@ -63,6 +63,8 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		"text":  {"ref_bits", "cedilla", "shift", "locking"},
 		"modem": {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
 		"smpp":  {"message_reference", "send_timeout"},
+
+		"consent": {"till_checks"},
 	} {
 		for _, key := range keys {
 			if !strings.Contains(string(readme), "\n    "+key+" ") {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/store"
 	"tillpost/systemd"
 	"tillpost/webui"
@@ -74,6 +75,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
 		Clock:     systemClock(),
+		Steward:   outreach.Steward(),
 		DrainWait: drainWait(cfg),
 	})
 	if err != nil {
@@ -84,8 +86,17 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		return err
 	}
 
-	site, err := webui.New(webui.Config{
+	reach, err := outreach.New(outreach.Config{
 		Queue: q, DB: db, Log: log,
+		Country: cfg.Country, Language: cfg.Language, Location: cfg.location,
+		TillChecks: cfg.Consent.TillChecks, PerMinute: cfg.pace(q),
+	})
+	if err != nil {
+		return err
+	}
+
+	site, err := webui.New(webui.Config{
+		Queue: q, DB: db, Outreach: reach, Log: log,
 		DataDir: cfg.DataDir, Hostnames: cfg.Hostnames,
 		Language: cfg.Language, Location: cfg.location, Version: buildVersion(),
 		Announce: func(code string) {
@@ -127,6 +138,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 	front.run("the operator's socket", func(ctx context.Context) error { return site.API.ServeSocket(ctx, socket) })
 	core.run("the queue", q.Run)
+	core.run("bookings, rules and campaigns", reach.Run)
 	core.run("the search for modems", found.Run)
 	back.run("the page", site.Run)
 	manager.Ready()

@@ -56,6 +56,10 @@ func ask(ctx context.Context, line Line, rate int) (Answer, error) {
 	if a.Maker, err = t.text(ctx, "AT+CGMI", "AT+GMI"); err != nil {
 		return Answer{}, fmt.Errorf("%w: it says OK and does not name its maker", errNoModem)
 	}
+	// Without it a missing SIM is a bare ERROR, as everything is on some ports.
+	if _, err := t.command(ctx, "AT+CMEE=1", answerWithin); err != nil && !errors.Is(err, errRefused) {
+		return Answer{}, err
+	}
 	if !t.knowsSIM(ctx) {
 		return Answer{}, fmt.Errorf("%w: it does not answer AT+CPIN?", errNoModem)
 	}
@@ -274,9 +278,10 @@ func (t *talk) knowsSIM(ctx context.Context) bool {
 }
 
 // imeiIn finds the run of 14 to 16 digits in an answer (3GPP TS 23.003 §6.2).
+// Nothing but zeros is what a stick says that was never given one.
 func imeiIn(s string) string {
 	for _, run := range strings.FieldsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
-		if len(run) >= 14 && len(run) <= 16 {
+		if len(run) >= 14 && len(run) <= 16 && strings.Trim(run, "0") != "" {
 			return run
 		}
 	}

@@ -73,6 +73,22 @@ func answers(table map[string]string) func(string) string {
 	}
 }
 
+// numeric is a modem that gives numbers for its errors only when it was told
+// to, as all of them do after power-up.
+func numeric(table map[string]string) func(string) string {
+	told := false
+	return func(cmd string) string {
+		if cmd == "AT+CMEE=1" {
+			told = true
+			return ok
+		}
+		if a := answers(table)(cmd); told || !strings.Contains(a, "+CME") {
+			return a
+		}
+		return "\r\nERROR\r\n"
+	}
+}
+
 const ok = "\r\nOK\r\n"
 
 func TestAsk(t *testing.T) {
@@ -99,9 +115,15 @@ func TestAsk(t *testing.T) {
 		},
 		{
 			name: "without a SIM, by its other spellings",
-			peer: &peer{say: answers(map[string]string{"AT": ok, "AT+GMI": "\r\nSIMCOM_Ltd\r\n" + ok, "AT+GSN": "\r\n3520990017614823\r\n" + ok,
+			peer: &peer{say: numeric(map[string]string{"AT": ok, "AT+GMI": "\r\nSIMCOM_Ltd\r\n" + ok, "AT+GSN": "\r\n3520990017614823\r\n" + ok,
 				"AT+CPIN?": "\r\n+CME ERROR: 10\r\n"})},
 			want: Answer{IMEI: "3520990017614823", Maker: "SIMCOM_Ltd"},
+		},
+		{
+			name: "never given an IMEI",
+			peer: &peer{say: answers(map[string]string{"AT": ok, "AT+CGMI": "\r\nCheap\r\n" + ok, "AT+CGSN": "\r\n000000000000000\r\n" + ok,
+				"AT+CPIN?": "\r\n+CPIN: READY\r\n" + ok})},
+			want: Answer{Maker: "Cheap"},
 		},
 		{
 			name:    "GPS is heard and not written to",

@@ -16,6 +16,7 @@ func judge(d device, dev string) (Stick, bool) {
 	s := Stick{
 		Path: d.path, Bus: d.bus, Dev: d.dev, Vendor: d.vendor, Product: d.product,
 		Name: nameOf(d, r.name, maker), Note: r.note,
+		Online: slices.ContainsFunc(d.interfaces, func(i iface) bool { return i.up }),
 	}
 	have := look(d)
 	switch {

@@ -53,6 +53,7 @@ type iface struct {
 	driver            string
 	tty               string // ttyUSB2; empty: the kernel made none
 	interrupt         bool   // it has an interrupt endpoint
+	up                bool   // it has a network interface, which is up
 }
 
 const hubClass = 0x09
@@ -145,11 +146,29 @@ func readInterface(dir string) (i iface, ok bool) {
 			if ttys, err := os.ReadDir(filepath.Join(dir, "tty")); err == nil && len(ttys) > 0 {
 				i.tty = ttys[0].Name()
 			}
+		case name == "net":
+			i.up = anyUp(filepath.Join(dir, "net"))
 		case strings.HasPrefix(name, "ep_"):
 			i.interrupt = i.interrupt || attribute(filepath.Join(dir, name), "type") == "Interrupt"
 		}
 	}
 	return i, true
+}
+
+// anyUp tells whether a network interface is up (IFF_UP, the lowest bit of its
+// flags): what carries nothing is left down.
+func anyUp(dir string) bool {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, n := range names {
+		flags, err := strconv.ParseUint(attribute(filepath.Join(dir, n.Name()), "flags"), 0, 32)
+		if err == nil && flags&1 != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // attribute is one file of sysfs; "" where there is none, for a stick may be

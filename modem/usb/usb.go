@@ -35,6 +35,7 @@ type Stick struct {
 	Name    string // what a person would call it
 	Note    string // of the table, for the technician
 	Mode    Mode
+	Online  bool   // one of its network interfaces is up: the box may reach the Internet by it
 	Ports   []Port // serial ports, by interface
 }
 

@@ -38,9 +38,10 @@ type Config struct {
 	May    func(Stick) Asking
 	Settle time.Duration
 
-	// Heal resets sticks that do not answer. A stick that somebody else talks
-	// to is never reset, and neither is one that answers.
-	Heal bool
+	// Heal says which sticks are reset when they do not answer; nil: none. A
+	// stick that answers, that somebody else talks to, or by which the box may
+	// reach the Internet is never reset.
+	Heal func(Stick) bool
 
 	// Changed is told the whole picture after every change of it, from the
 	// goroutine of Run.
@@ -374,7 +375,7 @@ func (s *watched) port() string {
 
 // mustHeal tells whether a stick has been silent for so long that it is reset.
 func (w *Watcher) mustHeal(s *watched, now time.Time) bool {
-	if !w.cfg.Heal || s.stick.Mode != Modem || s.code != codeSilent || now.Sub(s.since) < healAfter {
+	if w.cfg.Heal == nil || s.stick.Mode != Modem || s.stick.Online || s.code != codeSilent || now.Sub(s.since) < healAfter || !w.cfg.Heal(s.stick) {
 		return false
 	}
 	return !now.Before(w.healed[s.stick.Path+s.stick.ID()].next)
@@ -423,6 +424,6 @@ func (w *Watcher) publish() {
 }
 
 func sameFound(a, b Found) bool {
-	return a.arrival() == b.arrival() && a.Mode == b.Mode && a.Answer == b.Answer && a.Port == b.Port &&
+	return a.arrival() == b.arrival() && a.Mode == b.Mode && a.Online == b.Online && a.Answer == b.Answer && a.Port == b.Port &&
 		a.Code == b.Code && a.Detail == b.Detail && slices.Equal(a.Ports, b.Ports)
 }

@@ -129,6 +129,8 @@ func (c *counter) opens() string {
 	return s
 }
 
+func every(Stick) bool { return true }
+
 // stick is a Quectel with its four ports from number first on.
 func stick(first int) usbtest.Device {
 	d := usbtest.Device{ID: "2c7c:0125", Maker: "Quectel"}
@@ -325,7 +327,7 @@ func TestSwitchedStickBecomesAModem(t *testing.T) {
 func TestPortThatDoesNotOpen(t *testing.T) {
 	for _, code := range []string{"port_denied", "port_busy"} {
 		synctest.Test(t, func(t *testing.T) {
-			c := watch(t, Config{Heal: true})
+			c := watch(t, Config{Heal: every})
 			c.refuses("ttyUSB2", code)
 			c.refuses("ttyUSB3", "modem_gone")
 			c.plug("1-1.3", stick(0))
@@ -347,7 +349,7 @@ func TestPortThatDoesNotOpen(t *testing.T) {
 // A stick that somebody else talks to is neither asked nor reset.
 func TestStickOfSomebodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := watch(t, Config{Heal: true, May: func(s Stick) Asking { return Never }})
+		c := watch(t, Config{Heal: every, May: func(s Stick) Asking { return Never }})
 		c.plug("1-1.3", stick(0))
 		if f := c.at("1-1.3", time.Hour); f.Code != "" || f.Port != "" || f.Mode != Modem {
 			t.Errorf("%+v", f)
@@ -401,7 +403,7 @@ func TestLostEvent(t *testing.T) {
 // is then helped every quarter of an hour. One that answers is left alone.
 func TestSilentStickIsHelped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := watch(t, Config{Heal: true})
+		c := watch(t, Config{Heal: every})
 		hubBus, hubDev := c.tree.Hub("1-1", "2.00")
 		fs := &bus{resets: map[string]error{}, hubs: map[string]*hub{}, denied: map[string]bool{}}
 		fs.hubs[nodePath(c.tree.Dev, hubBus, hubDev)] = &hub{bus: fs, ports: 4, switching: switchIndividual, off: map[uint16]bool{}}
@@ -447,10 +449,29 @@ func TestSilentStickIsHelped(t *testing.T) {
 	})
 }
 
+// The box may reach the Internet by a stick whose AT port is silent: it is not
+// reset for that. And what Heal does not want is not either.
+func TestSilentStickThatIsNotReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := watch(t, Config{Heal: func(s Stick) bool { return s.Path != "1-1.4" }})
+		c.reach = func(s Stick) *Device { t.Errorf("%s is reset", s); return Reach(s, c.tree.Sys, c.tree.Dev) }
+		online := stick(0)
+		online.Interfaces = append(online.Interfaces, usbtest.Interface{Number: 4, Class: "ff/ff/ff", Driver: "qmi_wwan", Net: "wwan0", Up: true})
+		c.plug("1-1.3", online)
+		c.plug("1-1.4", stick(4))
+		if f := c.at("1-1.3", time.Hour); f.Code != "modem_silent" || !f.Online {
+			t.Errorf("%+v", f)
+		}
+		if f := c.at("1-1.4", 0); f.Code != "modem_silent" || f.Online {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
 // A box without the rights says why a silent stick is not helped.
 func TestSilentStickThatCannotBeHelped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := watch(t, Config{Heal: true})
+		c := watch(t, Config{Heal: every})
 		c.plug("1-1.3", stick(0))
 		f := c.at("1-1.3", 90*time.Second)
 		if f.Code != "modem_silent" || !strings.Contains(f.Detail, "USB reset: not possible here: this box has no") {

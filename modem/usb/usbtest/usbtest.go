@@ -54,6 +54,8 @@ type Interface struct {
 	Driver    string
 	TTY       string // ttyUSB2; empty: none
 	Interrupt bool   // it has an interrupt endpoint
+	Net       string // wwan0; empty: no network interface
+	Up        bool   // … and it is up
 }
 
 // Serial is an interface with a port, as most sticks have them.
@@ -96,6 +98,13 @@ func (tr *Tree) plugInterface(name string, i Interface) {
 		files["ep_81/type"] = "Interrupt"
 	}
 	files["ep_02/type"] = "Bulk"
+	if i.Net != "" {
+		flags := "0x1090"
+		if i.Up {
+			flags = "0x1091"
+		}
+		files[filepath.Join("net", i.Net, "flags")] = flags
+	}
 	switch {
 	case strings.HasPrefix(i.TTY, "ttyUSB"):
 		files[filepath.Join(i.TTY, "tty", i.TTY, "dev")] = "188:0"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,7 @@ func (m *modems) changed(list []usb.Found) {
 	for _, f := range list {
 		switch {
 		case f.Port != "":
-			if err := m.use(f); err != nil {
+			if err := m.use(f, list); err != nil {
 				m.log.Error("a modem that was found cannot be used", "usb", f.Path, "err", err)
 			}
 		case f.Code != "" && !m.isAnothers("", f): // else it is told by the route whose modem it was
@@ -46,7 +47,7 @@ func (m *modems) changed(list []usb.Found) {
 			s.say(f)
 			continue
 		}
-		s := newStuck(name, f)
+		s := newStuck(name, f, m.reach)
 		if err := m.q.Attach(s, ""); err != nil {
 			m.log.Error("a stick that cannot be used cannot be listed either", "usb", f.Path, "why", f.Detail, "err", err)
 			continue
@@ -55,32 +56,58 @@ func (m *modems) changed(list []usb.Found) {
 	}
 }
 
-// use makes a route of a modem that answers, unless it is one already.
-func (m *modems) use(f usb.Found) error {
-	key := "imei:" + f.IMEI
-	if f.IMEI == "" { // it does not tell: then it is whatever hangs in that socket
-		key = "usb:" + f.Path
+// use makes a route of a modem that answers, unless it is one already. A modem
+// is its IMEI. One that tells none, or the same as another that is plugged in
+// (cheap sticks have been seen so), is whatever hangs in that socket.
+func (m *modems) use(f usb.Found, list []usb.Found) error {
+	c, key := Modem{USB: f.Path}, "usb:"+f.Path
+	if f.IMEI != "" && m.ownerOf(f.IMEI, list) == f.Path {
+		c, key = Modem{IMEI: f.IMEI}, "imei:"+f.IMEI
 	}
 	name, known := m.names[key]
-	if known {
-		m.remember(name, f.Stick)
-		if m.attached(name) {
-			return nil
-		}
-	} else {
+	if !known {
 		name = m.names.free(m.attached)
 		if err := m.names.keep(m.memory, key, name); err != nil {
 			return err
 		}
-		m.remember(name, f.Stick)
 	}
-	c := &Modem{Name: name, IMEI: f.IMEI}
-	if f.IMEI == "" {
-		c.USB = f.Path
+	m.remember(name, f.Stick)
+	if m.attached(name) {
+		return nil
 	}
+	if c.USB != "" {
+		m.mu.Lock()
+		m.sockets[f.Path] = name
+		m.mu.Unlock()
+	}
+	c.Name = name
 	c.defaults()
 	m.log.Info("a modem was found and is used", "route", name, "usb", f.Path, "maker", f.Maker, "model", f.Model)
-	return m.attach(c, m.placeOf(c))
+	return m.attach(&c, m.placeOf(&c))
+}
+
+// ownerOf is the socket of the stick that an IMEI stands for: where it was
+// before, if it is there still, else the first that says it.
+func (m *modems) ownerOf(imei string, list []usb.Found) (path string) {
+	last := m.last(m.names["imei:"+imei])
+	for _, f := range list {
+		if f.Port == "" || !sameDevice(f.IMEI, imei) || m.sockets[f.Path] != "" {
+			continue
+		}
+		if last.known && last.stick.Path == f.Path {
+			return f.Path
+		}
+		path = cmp.Or(path, f.Path)
+	}
+	return path
+}
+
+// isOthersSocket tells whether a socket belongs to a route that is bound to it.
+func (m *modems) isOthersSocket(name, path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	owner := m.sockets[path]
+	return owner != "" && owner != name
 }
 
 func (m *modems) attached(name string) bool {
@@ -133,15 +160,17 @@ func (n names) keep(memory route.Memory, key, name string) error {
 // stuck is a stick that is plugged in and cannot be used: a route that carries
 // nothing and says why.
 type stuck struct {
-	name string
-	news chan struct{}
+	name  string
+	news  chan struct{}
+	reach func(usb.Stick) *usb.Device
 
 	mu     sync.Mutex
+	stick  usb.Stick
 	status route.Status
 }
 
-func newStuck(name string, f usb.Found) *stuck {
-	s := &stuck{name: name, news: make(chan struct{}, 1)}
+func newStuck(name string, f usb.Found, reach func(usb.Stick) *usb.Device) *stuck {
+	s := &stuck{name: name, news: make(chan struct{}, 1), reach: reach}
 	s.say(f)
 	return s
 }
@@ -149,6 +178,7 @@ func newStuck(name string, f usb.Found) *stuck {
 // say changes what is told.
 func (s *stuck) say(f usb.Found) {
 	s.mu.Lock()
+	s.stick = f.Stick
 	s.status = route.Status{Route: s.name, Kind: "modem", State: route.Hand, Code: f.Code, Detail: f.Detail, Model: f.Name, Lanes: 1}
 	s.mu.Unlock()
 	select {
@@ -180,4 +210,15 @@ func (s *stuck) Send(context.Context, route.Outbound) (route.Receipt, error) {
 	return route.Receipt{}, route.Refuse(s.name, s.now().Detail)
 }
 
-var _ route.Route = (*stuck)(nil)
+// Restart is a person's: it resets the stick on the USB.
+func (s *stuck) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	stick := s.stick
+	s.mu.Unlock()
+	return s.reach(stick).Reset(ctx)
+}
+
+var (
+	_ route.Route     = (*stuck)(nil)
+	_ route.Restarter = (*stuck)(nil)
+)

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -32,6 +33,9 @@ type usbBox struct {
 	cell *sim.Cell
 	site *daemon
 
+	lockDir    string
+	beforePlug func(device string) // if set, told before the box sees a modem
+
 	mu      sync.Mutex
 	tell    func() // the kernel's news
 	plugged map[string]context.CancelFunc
@@ -43,7 +47,7 @@ func newUSBBox(t testing.TB) *usbBox {
 	t.Helper()
 	u := &usbBox{
 		box:  &box{t: t, dir: t.TempDir(), log: &logbook{}},
-		tree: usbtest.New(t), cell: sim.NewCell(sim.CellConfig{}),
+		tree: usbtest.New(t), cell: sim.NewCell(sim.CellConfig{}), lockDir: t.TempDir(),
 		plugged: map[string]context.CancelFunc{}, serving: map[string]*sync.WaitGroup{},
 	}
 	u.tree.Hub("usb1", "2.00")
@@ -73,7 +77,7 @@ func (u *usbBox) run(toml string) (stop func()) {
 	if problems.fatal() {
 		u.t.Fatalf("the boot file: %v", problems.list)
 	}
-	cfg.world = world{sys: u.tree.Sys, dev: u.tree.Dev, events: u.events, lockDir: u.t.TempDir()}
+	cfg.world = world{sys: u.tree.Sys, dev: u.tree.Dev, events: u.events, lockDir: u.lockDir}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan *daemon, 1), make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(u.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -137,15 +141,18 @@ func (u *usbBox) plug(path string, first int, m *sim.Modem) {
 		d.Interfaces = append(d.Interfaces, usbtest.Serial(n, "ff/00/00", fmt.Sprint("ttyUSB", first+n)))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	up, ended := make(chan struct{}, 1), &sync.WaitGroup{}
+	up, ended := make(chan string, 1), &sync.WaitGroup{}
 	ended.Go(func() {
-		err := m.ServePTY(ctx, filepath.Join(u.tree.Dev, fmt.Sprint("ttyUSB", first+2)), func(string) { up <- struct{}{} })
+		err := m.ServePTY(ctx, filepath.Join(u.tree.Dev, fmt.Sprint("ttyUSB", first+2)), func(device string) { up <- device })
 		if err != nil && !errors.Is(err, context.Canceled) {
 			u.t.Errorf("the simulated modem: %v", err)
 		}
 	})
 	select {
-	case <-up:
+	case device := <-up:
+		if u.beforePlug != nil {
+			u.beforePlug(device)
+		}
 	case <-time.After(patience):
 		u.t.Fatal("no pseudo-terminal")
 	}
@@ -439,6 +446,70 @@ func TestFoundModemsKeepTheirNames(t *testing.T) {
 	r := u.route("modem-2", "is ready", isReady)
 	if r.Device != sim.Identity(1).IMEI || len(u.routes()) != 1 {
 		t.Errorf("%+v of %+v", r, u.routes())
+	}
+}
+
+// Another program holds the port, and its lock file says which: the page does
+// too. Once it has gone, the modem is used.
+func TestPortHeldByAnotherProgramIsShown(t *testing.T) {
+	t.Parallel()
+	u := newUSBBox(t)
+	u.run("")
+	other := exec.Command("sleep", "600")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		other.Process.Kill()
+		other.Wait() // killed
+	}()
+	m := sim.New(u.cell, sim.Identity(0))
+	u.beforePlug = func(device string) {
+		lock := filepath.Join(u.lockDir, "LCK.."+strings.ReplaceAll(strings.TrimPrefix(device, "/dev/"), "/", "_"))
+		if err := os.WriteFile(lock, fmt.Appendf(nil, "%10d\n", other.Process.Pid), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	u.plug("1-1.3", 0, m)
+	r := u.route("usb-1-1.3", "is held", func(r wire.Route) bool { return r.Code == "port_busy" })
+	if r.State != route.Hand || !strings.Contains(r.Reason, "Another program is using the modem") || !strings.Contains(r.Detail, fmt.Sprintf("sleep (process %d)", other.Process.Pid)) {
+		t.Errorf("%+v", r)
+	}
+	if err := other.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	other.Wait() // killed
+	u.route("modem-1", "is ready", isReady)
+	eventually(t, "nothing else is listed", func() (bool, string) {
+		all := u.routes()
+		return len(all) == 1, fmt.Sprintf("%+v", all)
+	})
+}
+
+// Two cheap sticks with one IMEI are two modems all the same, each in its
+// socket.
+func TestTwoSticksWithOneIMEI(t *testing.T) {
+	t.Parallel()
+	u := newUSBBox(t)
+	u.run("")
+	twin := sim.Identity(1)
+	twin.IMEI = sim.Identity(0).IMEI
+	u.plug("1-1.3", 0, sim.New(u.cell, sim.Identity(0)))
+	u.route("modem-1", "is ready", isReady)
+	second := sim.New(u.cell, twin)
+	u.plug("1-1.2", 4, second) // before the first, as sockets are counted
+	for name, n := range map[string]int{"modem-1": 0, "modem-2": 1} {
+		u.route(name, "is ready", isReady)
+		if s := u.sends(name, "through "+name); s.ICCID != sim.Identity(n).ICCID {
+			t.Errorf("%s sent for SIM %s", name, s.ICCID)
+		}
+	}
+	u.unplug("1-1.3")
+	u.unplug("1-1.2")
+	u.plug("1-1.2", 4, second) // alone now, it stays what it was
+	u.route("modem-2", "is ready again", isReady)
+	if r := u.routes()["modem-1"]; isReady(r) {
+		t.Errorf("modem-1 is where modem-2 is: %+v", r)
 	}
 }
 

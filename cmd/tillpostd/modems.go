@@ -28,8 +28,9 @@ type modems struct {
 	memory  route.Memory // of all modems: keys name the SIM or the device
 	watcher *usb.Watcher
 
-	mu    sync.Mutex
-	spots map[string]spot // where each route's modem was last, by name
+	mu      sync.Mutex
+	spots   map[string]spot   // where each route's modem was last, by name
+	sockets map[string]string // without a [[modem]]: sockets that are a route's whatever hangs there
 
 	names names             // without a [[modem]]: who is called what
 	stuck map[string]*stuck // routes that only say what is wrong with a stick, by name
@@ -60,11 +61,11 @@ const linkDelay = 2 * time.Second
 func newModems(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
 	m := &modems{
 		cfg: cfg, q: q, log: log, memory: q.Memory(sharedMemory),
-		spots: map[string]spot{}, stuck: map[string]*stuck{},
+		spots: map[string]spot{}, sockets: map[string]string{}, stuck: map[string]*stuck{},
 	}
 	watch := usb.Config{
 		Sys: cfg.world.sys, Dev: cfg.world.dev, Events: cfg.world.events,
-		Open: m.open, May: m.mayAsk, Heal: true, Changed: m.changed, Log: log,
+		Open: m.open, May: m.mayAsk, Heal: m.mayReset, Changed: m.changed, Log: log,
 	}
 	if slices.ContainsFunc(cfg.Modems, func(c Modem) bool { return c.Port != "" }) {
 		watch.Settle = linkDelay
@@ -140,11 +141,29 @@ func (m *modems) mayAsk(s usb.Stick) usb.Asking {
 		switch c := &m.cfg.Modems[i]; {
 		case c.Port != "" && holds(s, c.Port):
 			return usb.Never
-		case c.USB == s.Path, c.IMEI != "" && s.Mode == usb.Modem:
+		case c.USB == s.Path, c.IMEI != "" && s.Mode == usb.Modem && !m.isFound(c.IMEI):
 			may = usb.Again
 		}
 	}
 	return may
+}
+
+// isFound tells whether a modem is plugged in somewhere, so that no other stick
+// need be asked whether it is that one.
+func (m *modems) isFound(imei string) bool {
+	return slices.ContainsFunc(m.watcher.Sticks(), func(f usb.Found) bool { return sameDevice(f.IMEI, imei) })
+}
+
+// mayReset says which silent sticks are ours: a stick that the boot file does
+// not mean may be somebody's way to the Internet.
+func (m *modems) mayReset(s usb.Stick) bool {
+	if m.everyone() {
+		return true
+	}
+	return slices.ContainsFunc(m.cfg.Modems, func(c Modem) bool {
+		last := m.last(c.Name)
+		return c.USB == s.Path || c.IMEI != "" && last.known && last.stick.Path == s.Path && last.stick.ID() == s.ID()
+	})
 }
 
 // holds tells whether a port, by whatever name, is one of a stick.

@@ -24,7 +24,7 @@ func (m *modems) placeOf(c *Modem) func() modem.Place {
 func (m *modems) byIMEI(name, imei string) modem.Place {
 	list := m.watcher.Sticks()
 	for _, f := range list {
-		if sameDevice(f.IMEI, imei) {
+		if sameDevice(f.IMEI, imei) && !m.isOthersSocket(name, f.Path) {
 			return m.at(name, f)
 		}
 	}

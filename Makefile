@@ -18,7 +18,8 @@ check: ## format and vet only, in seconds
 bench: ## the figures of the README, beside the raw speed of this disk
 	cross/bench.sh
 
-soak: ## the crash test with many more kills: make soak KILLS=500
+soak: ## ten minutes of modems under faults, then the crash test with many more kills: make soak MODEMS=1h KILLS=500
+	TILLPOST_SOAK=$(or $(MODEMS),10m) go test -count=1 -timeout=2h -v ./modem/soak
 	TILLPOST_KILLS=$(or $(KILLS),300) go test -count=1 -timeout=60m -v -run 'TestCrash' ./cmd/tillpostd
 
 cross: ## static binaries for every board into dist/

@@ -1,6 +1,6 @@
 # Tillpost. `make run` shows it, `make test` proves it.
 
-.PHONY: build run test check bench soak cross fmt clean
+.PHONY: build run test check bench crash soak cross fmt clean
 
 build: ## binaries of this machine into bin/
 	go build -buildvcs=auto -o bin/ ./cmd/...
@@ -18,9 +18,12 @@ check: ## format and vet only, in seconds
 bench: ## the figures of the README, beside the raw speed of this disk
 	cross/bench.sh
 
-soak: ## ten minutes of modems under faults, then the crash test with many more kills: make soak MODEMS=1h KILLS=500
+crash: ## a thousand kills while everything goes wrong, a hundred power cuts, a disk that fills up: make crash KILLS=200 CUTS=20
+	TILLPOST_KILLS=$(or $(KILLS),1000) TILLPOST_CUTS=$(or $(CUTS),100) go test -count=1 -timeout=6h -v -run 'TestCrash|TestHarness|TestPowerCut|TestDiskOf' ./cmd/tillpostd
+
+soak: ## ten minutes of modems under faults, then the crash runs with 300 kills: make soak MODEMS=1h KILLS=500
 	TILLPOST_SOAK=$(or $(MODEMS),10m) go test -count=1 -timeout=2h -v ./modem/soak
-	TILLPOST_KILLS=$(or $(KILLS),300) go test -count=1 -timeout=60m -v -run 'TestCrash' ./cmd/tillpostd
+	$(MAKE) crash KILLS=$(or $(KILLS),300)
 
 cross: ## static binaries for every board into dist/
 	cross/build.sh

@@ -269,17 +269,23 @@ func cpuOf(t testing.TB, pid int) (cpu time.Duration) {
 // procField reads a number that has a name in a file of /proc/PID.
 func procField(t testing.TB, pid int, file, name string) int64 {
 	t.Helper()
+	n, err := strconv.ParseInt(procWord(t, pid, file, name), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// procWord reads the word behind a name in a file of /proc/PID.
+func procWord(t testing.TB, pid int, file, name string) string {
+	t.Helper()
 	for line := range strings.Lines(proc(t, pid, file)) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == name {
-			n, err := strconv.ParseInt(words[1], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
+			return words[1]
 		}
 	}
 	t.Fatalf("no %s in /proc/%d/%s", name, pid, file)
-	return 0
+	return ""
 }
 
 func proc(t testing.TB, pid int, file string) string {

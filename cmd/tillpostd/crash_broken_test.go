@@ -13,6 +13,7 @@ import (
 // rule of the house, by one exact replacement in the real source, and the
 // harness must notice.
 func TestHarnessNoticesBrokenDaemons(t *testing.T) {
+	t.Parallel()
 	broken := []struct {
 		name string
 		file string

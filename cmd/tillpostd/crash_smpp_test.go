@@ -16,7 +16,6 @@ import (
 
 	"tillpost/queue"
 	"tillpost/smpp/smsc"
-	"tillpost/webui/api/wire"
 )
 
 // center is a smscsim process, which outlives every daemon that binds to it.
@@ -29,10 +28,21 @@ var loopback = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 
 func startCenter(t testing.TB, bin string, flags ...string) *center {
 	t.Helper()
-	c := &center{log: filepath.Join(t.TempDir(), "smsc.json")}
-	said := launch(t, exec.Command(filepath.Join(bin, "smscsim"), append([]string{"-listen", "127.0.0.1:0", "-log", c.log}, flags...)...), "\n")
-	c.addr = loopback.FindString(said)
+	c := newCenter(t, "127.0.0.1:0")
+	c.start(t, bin, flags...)
 	return c
+}
+
+// newCenter is one that is not there yet: a box may know its address already.
+func newCenter(t testing.TB, addr string) *center {
+	t.Helper()
+	return &center{addr: addr, log: filepath.Join(t.TempDir(), "smsc.json")}
+}
+
+func (c *center) start(t testing.TB, bin string, flags ...string) {
+	t.Helper()
+	said := launch(t, exec.Command(filepath.Join(bin, "smscsim"), append([]string{"-listen", c.addr, "-log", c.log}, flags...)...), "\n")
+	c.addr = loopback.FindString(said)
 }
 
 // table is an [[smpp]] for the boot file, with further lines.
@@ -110,12 +120,12 @@ func (c *center) submits(t testing.TB) map[string]int {
 // after a restart is settled by its receipt: in the end only that is unknown
 // which the SMSC never saw.
 func TestCrashOverSMPP(t *testing.T) {
+	t.Parallel()
 	bin := build(t, "")
 	c := startCenter(t, bin, "-latency", "5ms", "-receipt-after", "300ms")
 	o := newOrdeal(t, newBox(t, bin, c.table("operator", 50, marked)), 5000, kills, c)
 	o.long = true
 	o.lives = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond}
-	o.restless = func(s *wire.Status) int64 { return s.Waiting.Queued + s.Waiting.Sending + s.Waiting.Awaiting }
 	for _, v := range o.run() {
 		t.Error(v)
 	}

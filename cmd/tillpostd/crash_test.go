@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,14 +53,15 @@ type ordeal struct {
 	networks []network
 	messages int
 	kills    int
-	long     bool                     // every tenth message has two parts
-	pools    []string                 // that messages name in turn; none: no message does
-	lives    []time.Duration          // how long a life is at most, in turn
-	began    time.Time                // of the run
-	restless func(*wire.Status) int64 // counts what the end must wait for; nil: what is queued or being sent
+	long     bool            // every tenth message has two parts
+	pools    []string        // that messages name in turn; none: no message does
+	lives    []time.Duration // how long a life is at most, in turn
+	patience time.Duration   // for the end, while nothing moves
+	began    time.Time
 
 	mu       sync.Mutex
 	accepted map[string]string // text → id, as 202 said
+	more     chan struct{}     // closed and replaced when something is accepted
 	twice    []string          // texts that got two ids
 
 	lost, doubled int // what violations counted
@@ -70,7 +73,7 @@ func newOrdeal(t testing.TB, b *box, messages, kills int, networks ...network) *
 	return &ordeal{
 		t: t, b: b, networks: networks, messages: messages, kills: kills,
 		lives:    []time.Duration{60 * time.Millisecond, 700 * time.Millisecond},
-		accepted: make(map[string]string),
+		patience: patience, accepted: make(map[string]string), more: make(chan struct{}),
 	}
 }
 
@@ -96,6 +99,7 @@ func killsOr(t testing.TB, n int) int {
 }
 
 func TestCrashLosesNothingAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	o := overModem(t, build(t, ""), messages, kills)
 	o.long = true
 	for _, v := range o.run() {
@@ -108,7 +112,7 @@ func TestCrashLosesNothingAndDoublesNothing(t *testing.T) {
 func (o *ordeal) run() []string {
 	o.t.Helper()
 	o.began = time.Now()
-	work := make(chan string, o.messages)
+	work := make(chan int, o.messages)
 	ctx, cancel := context.WithCancel(context.Background())
 	var clients sync.WaitGroup
 	defer clients.Wait()
@@ -117,7 +121,7 @@ func (o *ordeal) run() []string {
 	next := 0
 	handOut := func(n int) {
 		for ; n > 0 && next < o.messages; n-- {
-			work <- o.text(next)
+			work <- next
 			next++
 		}
 	}
@@ -138,15 +142,21 @@ func (o *ordeal) run() []string {
 	close(work)
 	clients.Wait()
 	o.drained()
+	o.reported()
 	o.resendSome()
 	o.drained()
+	o.reported()
 	return o.violations()
 }
 
 // start begins a life; the store must be whole in each of them.
 func (o *ordeal) start() {
 	o.t.Helper()
-	o.b.start()
+	if o.kills > 100 { // its log would fill the memory
+		o.b.start("-log", "info")
+	} else {
+		o.b.start()
+	}
 	o.b.must("check")
 }
 
@@ -158,18 +168,20 @@ func (o *ordeal) text(n int) string {
 	return fmt.Sprintf("message %d", n)
 }
 
+// message is the nth, as a till hands it in.
+func (o *ordeal) message(n int) wire.Send {
+	send := hello(fmt.Sprintf("+3161%06d9", n), o.text(n)) // 9: no magic recipient
+	if len(o.pools) > 0 {
+		send.Pool = o.pools[n%len(o.pools)]
+	}
+	return send
+}
+
 // till hands in messages until there are none, as a good client does: it names
 // its request and repeats it until it has an answer.
-func (o *ordeal) till(ctx context.Context, work <-chan string) {
-	for text := range work {
-		number, err := strconv.Atoi(strings.Fields(text)[1])
-		if err != nil {
-			panic(err) // of our own text
-		}
-		send := hello(fmt.Sprintf("+3161%06d9", number), text) // 9: no magic recipient
-		if len(o.pools) > 0 {
-			send.Pool = o.pools[number%len(o.pools)]
-		}
+func (o *ordeal) till(ctx context.Context, work <-chan int) {
+	for n := range work {
+		send, text := o.message(n), o.text(n)
 		for ctx.Err() == nil {
 			var m wire.Message
 			status, err := o.b.call("POST", "/api/v1/messages", send, &m, "Idempotency-Key", text)
@@ -192,39 +204,109 @@ func (o *ordeal) note(text, id string) {
 		o.twice = append(o.twice, text)
 	}
 	o.accepted[text] = id
+	close(o.more)
+	o.more = make(chan struct{})
 }
 
-// drained waits until the box has nothing left to do.
+// flood hands in messages as fast as all tills can, until each of them is
+// refused or ctx ends. It returns the refusals: a status, or 0 for no answer.
+func (o *ordeal) flood(ctx context.Context) (refusals []int) {
+	var next atomic.Int64
+	var clients sync.WaitGroup
+	for range tills {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				n := int(next.Add(1))
+				var m wire.Message
+				status, err := o.b.call("POST", "/api/v1/messages", o.message(n), &m)
+				if err != nil || status != http.StatusAccepted {
+					o.mu.Lock()
+					refusals = append(refusals, status)
+					o.mu.Unlock()
+					return
+				}
+				o.note(o.text(n), m.ID)
+			}
+		})
+	}
+	clients.Wait()
+	return refusals
+}
+
+// ids are those of the messages accepted so far, and a channel that is closed
+// when there are more.
+func (o *ordeal) ids() ([]string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Values(o.accepted)), o.more
+}
+
+// awaitMore returns the moment n more messages are accepted.
+func (o *ordeal) awaitMore(n int) {
+	o.t.Helper()
+	patient := time.After(patience)
+	have, more := o.ids()
+	for want := len(have) + n; len(have) < want; have, more = o.ids() {
+		select {
+		case <-more:
+		case <-patient:
+			o.t.Fatalf("%d of %d messages were accepted within %v", len(have), want, patience)
+		}
+	}
+}
+
+// drained waits until the box has nothing left to send.
 func (o *ordeal) drained() {
 	o.t.Helper()
 	last, since := int64(-1), time.Now()
 	for {
-		var s wire.Status
-		if err := json.Unmarshal([]byte(o.b.must("-json", "status")), &s); err != nil {
-			o.t.Fatal(err)
-		}
+		s := o.status()
 		left := s.Waiting.Queued + s.Waiting.Sending
-		if o.restless != nil {
-			left = o.restless(&s)
-		}
 		if left == 0 {
 			return
 		}
 		if left != last {
 			last, since = left, time.Now()
 		}
-		if time.Since(since) > patience {
+		if time.Since(since) > o.patience {
 			o.t.Fatalf("%d messages wait and nothing moves: %+v", left, s.Routes)
 		}
 		<-time.After(50 * time.Millisecond)
 	}
 }
 
+// reported waits until no more reports come: every message that can have one
+// has it, or for two seconds, which is longer than any network here takes,
+// none has settled anything.
+func (o *ordeal) reported() {
+	o.t.Helper()
+	last, since := int64(-1), time.Now()
+	for {
+		s := o.status()
+		open := s.Waiting.Awaiting + s.Waiting.Unknown
+		if open != last {
+			last, since = open, time.Now()
+		}
+		if open == 0 || time.Since(since) > 2*time.Second {
+			return
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+func (o *ordeal) status() (s wire.Status) {
+	o.t.Helper()
+	if err := json.Unmarshal([]byte(o.b.must("-json", "status")), &s); err != nil {
+		o.t.Fatal(err)
+	}
+	return s
+}
+
 // resendSome decides half of the unknown ones as a person would: send it
 // again. These may be seen twice, and the story says why.
 func (o *ordeal) resendSome() {
 	o.t.Helper()
-	for i, id := range o.all("unknown") {
+	for i, id := range o.b.list("unknown") {
 		if i%2 == 0 {
 			if status, err := o.b.call("POST", "/api/v1/messages/"+id+"/resend", nil, nil); err != nil || status != http.StatusOK {
 				o.t.Errorf("resend %s: %d %v", id, status, err)
@@ -233,14 +315,14 @@ func (o *ordeal) resendSome() {
 	}
 }
 
-// all lists the ids in a state, or all of them.
-func (o *ordeal) all(state string) (ids []string) {
-	o.t.Helper()
+// list returns the ids of the messages in a state, or of all.
+func (b *box) list(state string) (ids []string) {
+	b.t.Helper()
 	for after := ""; ; {
 		var page wire.Page[wire.Message]
 		path := "/api/v1/messages?limit=1000&state=" + state + "&after=" + after
-		if status, err := o.b.call("GET", path, nil, &page); err != nil || status != http.StatusOK {
-			o.t.Fatalf("GET %s: %d %v", path, status, err)
+		if status, err := b.call("GET", path, nil, &page); err != nil || status != http.StatusOK {
+			b.t.Fatalf("GET %s: %d %v", path, status, err)
 		}
 		for _, m := range page.Items {
 			ids = append(ids, m.ID)
@@ -285,7 +367,7 @@ func (o *ordeal) violations() (found []string) {
 			o.t.Fatalf("GET %s: %d", id, status)
 		}
 		switch m.State {
-		case queue.Sent, queue.Delivered, queue.Unknown:
+		case queue.Sent, queue.Delivered, queue.Undelivered, queue.Unknown:
 		default:
 			wrong("%s is %s (%s), which is neither final nor honest", id, m.State, m.Reason)
 		}

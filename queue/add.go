@@ -69,7 +69,7 @@ func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
 	m := &Message{
 		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
-		Source: d.Source, Contact: d.Contact, Booking: d.Booking, callback: d.Callback, tillLimits: d.TillLimits,
+		Source: d.Source, Contact: d.Contact, Booking: d.Booking, callback: d.Callback, tillLimits: d.TillLimits, force: d.Force,
 		Priority: 1, Report: true, Created: now, At: d.At, Expires: d.Expires,
 	}
 	if d.Report != nil {

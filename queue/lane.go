@@ -36,6 +36,7 @@ type runner struct {
 	trust   trust
 	known   string // the last identity that was not empty: trust is about it
 	quota   Quota
+	favour  favour
 }
 
 func newRunner(q *Queue, r route.Route, pool string, paused bool) *runner {

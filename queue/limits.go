@@ -13,7 +13,9 @@ type Limits struct {
 	// QuietHours holds marketing until it may be sent in the recipient's
 	// country (quiet_hours.csv).
 	QuietHours bool
-	// Repeat refuses an equal text to the same number within this time.
+	// Repeat refuses an equal text of the same till to the same number within
+	// this time, unless it has another ref or is forced (field-notes §5.4): a
+	// till that repeats itself without saying so must not be heard twice.
 	Repeat time.Duration
 	// MarketingPerDay and MarketingPerMonth bound marketing to one number in
 	// 24 hours and 30 days.
@@ -21,6 +23,9 @@ type Limits struct {
 }
 
 const (
+	// maxLook bounds how many earlier messages to a number are looked at.
+	maxLook = 200
+
 	aDay   = 24 * time.Hour
 	aMonth = 30 * aDay
 )
@@ -29,6 +34,9 @@ const (
 // never sent, and never will be, do not count.
 func (q *Queue) refuseTooMuch(tx *store.Tx, m *Message) error {
 	l := q.cfg.Limits
+	if m.force {
+		l.Repeat = 0
+	}
 	capped := m.Class == Marketing && (l.MarketingPerDay > 0 || l.MarketingPerMonth > 0)
 	if l.Repeat <= 0 && !capped {
 		return nil
@@ -38,20 +46,20 @@ func (q *Queue) refuseTooMuch(tx *store.Tx, m *Message) error {
 		back = max(back, aMonth)
 	}
 	now, text := q.now(), m.Text()
-	inDay, inMonth := 0, 0
+	inDay, inMonth, looked := 0, 0, 0
 	for old, err := range newestUnder(tx, byTo, store.Str(tail(m.To)), 0) {
 		if err != nil {
 			return err
 		}
 		age := now.Sub(old.Created)
-		if age > back {
+		if looked++; age > back || looked > maxLook {
 			break
 		}
 		if old.To != m.To || old.State == Cancelled || old.State == Failed || old.State == Expired {
 			continue
 		}
-		if age < l.Repeat && old.Text() == text && old.Till == m.Till {
-			return &Invalid{"text", "repeated", fmt.Sprintf("this number was sent the same text %s ago (message %s). It is not sent twice; change the text, or wait until %s", age.Round(time.Second), old.ID, Clock(old.Created.Add(l.Repeat), now, q.cfg.Location))}
+		if age < l.Repeat && old.Till == m.Till && old.Ref == m.Ref && old.Source == m.Source && old.Text() == text {
+			return &Invalid{"text", "repeated", fmt.Sprintf("this number was sent the same text %s ago (message %s). It is not sent twice; if it should be, give it another ref, set force, or wait until %s", age.Round(time.Second), old.ID, Clock(old.Created.Add(l.Repeat), now, q.cfg.Location))}
 		}
 		if old.Class == Marketing {
 			inMonth++

@@ -96,6 +96,9 @@ func TestTooMuchForOneNumber(t *testing.T) {
 		}
 		b.add(Draft{To: anna, Text: "Klaar!"})
 		refused(Draft{To: anna, Text: "Klaar!"}, "repeated")
+		b.add(Draft{To: anna, Text: "Klaar!", Ref: "another order"})
+		b.add(Draft{To: anna, Text: "Klaar!", Force: true})
+		b.add(Draft{To: anna, Text: "Klaar!", Till: "another till"})
 		b.add(Draft{To: anna, Text: "Toch niet."})
 		b.add(Draft{To: bram, Text: "Klaar!"})
 		b.later(10 * time.Minute)

@@ -138,6 +138,7 @@ type Message struct {
 	Events []uint64 `json:"events"` // its story, by number
 
 	noted      []Event    // since it was read, for Noted
+	force      bool       // Limits.Repeat does not hold it up
 	tillLimits TillLimits // of the till that hands it in
 	callback   string     // where to tell what becomes of it; kept beside it
 	relative   bool       // Expires counts from its acceptance; see adrift
@@ -270,5 +271,6 @@ type Draft struct {
 	Source, Contact, Booking string // as in Message
 
 	TillLimits TillLimits
+	Force      bool   // send it though the same text went to this number just now
 	Callback   string // address that is told what becomes of it; its owner has checked it
 }

@@ -46,7 +46,11 @@ type Config struct {
 
 	UnknownWait time.Duration // before the resend policy acts; default 10 minutes
 	ReportWait  time.Duration // after validity, until "no confirmation"; default 1 hour
-	DrainWait   time.Duration // for sends under way when Run ends; default 10 seconds
+	// RerouteAfter is how long nobody serves a pool before its messages are
+	// routed again; 0: they wait.
+	RerouteAfter time.Duration
+
+	DrainWait time.Duration // for sends under way when Run ends; default 10 seconds
 }
 
 // Queue is the life of all messages. Create it with New, give it routes with
@@ -67,8 +71,10 @@ type Queue struct {
 	floorDue atomic.Int64 // when the floor is to be written down, nanoseconds after began
 
 	alsoForget []func(context.Context, string) (int, error)
-	callsBack  atomic.Bool  // somebody is, or was, to be told about a message
-	forgetAt   atomic.Int64 // when ForgetAgain has something to do, nanoseconds after began; 0: never
+	away       absence // pools that nobody serves
+
+	callsBack atomic.Bool  // somebody is, or was, to be told about a message
+	forgetAt  atomic.Int64 // when ForgetAgain has something to do, nanoseconds after began; 0: never
 
 	poke    chan struct{} // the timer should look again
 	arrived chan *runner  // attached while running
@@ -110,6 +116,7 @@ func New(cfg Config) (*Queue, error) {
 	if len(q.countries) == 0 {
 		q.countries = text.Neighbours(cfg.Country)
 	}
+	q.away.since, q.away.limit, q.away.now = map[string]time.Time{}, cfg.RerouteAfter, q.now
 	q.turned()
 	if err := q.startClock(); err != nil {
 		return nil, fmt.Errorf("queue: reading the last known time: %w", err)

@@ -103,7 +103,13 @@ func (q *Queue) look(tx *store.Tx, r *runner, w want) (id ID, found bool, next t
 	if ends, _ := w.quota.closed(w.now.In(q.cfg.Location)); !ends.IsZero() {
 		return 0, false, ends, nil
 	}
-	return q.pick(tx, w)
+	if id, found, next, err = q.pick(tx, w); err != nil || !found {
+		return id, found, next, err
+	}
+	if until, err := q.leaves(tx, r, id); err != nil || !until.IsZero() {
+		return 0, false, until, err
+	}
+	return id, found, next, nil
 }
 
 // want is what a lane asks for.

@@ -50,6 +50,9 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 		} else if !soon.IsZero() {
 			next = sooner(next, soon)
 		}
+		if err := q.watchPools(ctx); err != nil && ctx.Err() == nil {
+			q.log.Error("cannot route messages again; trying again", "err", err)
+		}
 		if at := q.forgetAt.Load(); at > 0 && int64(time.Since(q.began)) >= at {
 			if err := q.ForgetAgain(ctx); err != nil && ctx.Err() == nil {
 				q.forgetLater()
@@ -184,9 +187,16 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 			if err := m.move(onDue); err != nil {
 				return err
 			}
+			before := m.Pool
+			q.reroute(m) // by the rules of this hour
 			q.waitInLine(m, m.At)
 			if err := q.note(tx, m, Event{Kind: KindDue}); err != nil {
 				return err
+			}
+			if m.Pool != before {
+				if err := q.note(tx, m, Event{Kind: KindRerouted, Code: m.Pool, Detail: "from " + before}); err != nil {
+					return err
+				}
 			}
 			_, err := q.holdForQuiet(tx, m)
 			return err

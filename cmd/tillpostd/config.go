@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tillpost/modem"
+	"tillpost/queue"
 	"tillpost/queue/text"
 )
 
@@ -143,7 +144,12 @@ type RoutingRow struct {
 	Class      string `toml:"class"` // transactional | marketing
 	Till       string `toml:"till"`
 	MinAttempt int    `toml:"min_attempt"`
+	Hours      string `toml:"hours"`     // "08:00-20:00" by the shop's clock; empty: the whole day
+	MaxPrice   string `toml:"max_price"` // of a part over Pool, as [[tariff]] tells; empty: any
 	Pool       string `toml:"pool"`
+
+	hours    queue.Hours
+	maxPrice text.Amount
 }
 
 // Tariff is one [[tariff]]. PerPart is decimal text: money is never a float.
@@ -156,10 +162,18 @@ type Tariff struct {
 
 // Limits is [limits].
 type Limits struct {
-	Countries []string `toml:"countries"` // empty: own country and its neighbours
-	MaxParts  int      `toml:"max_parts"`
-	QueueMax  int      `toml:"queue_max"`
-	MinFree   string   `toml:"min_free"` // empty: 2 % of the file system, at least 4 MB, at most 64 MB
+	Countries []string      `toml:"countries"` // empty: own country and its neighbours
+	MaxParts  int           `toml:"max_parts"`
+	QueueMax  int           `toml:"queue_max"`
+	Repeat    time.Duration `toml:"repeat"` // an equal text to one number within it is refused; 0: never
+	// MarketingPerDay and MarketingPerMonth bound advertising to one number in
+	// 24 hours and in 30 days; 0: no limit.
+	MarketingPerDay   int `toml:"marketing_per_day"`
+	MarketingPerMonth int `toml:"marketing_per_month"`
+	// RerouteAfter is how long nobody serves a pool before its messages are
+	// routed again; 0: they wait.
+	RerouteAfter time.Duration `toml:"reroute_after"`
+	MinFree      string        `toml:"min_free"` // empty: 2 % of the file system, at least 4 MB, at most 64 MB
 
 	minFree int64 // bytes; 0: the store's default
 }
@@ -213,7 +227,7 @@ func defaultConfig() *Config {
 		Listen:     []string{"127.0.0.1:8080"},
 		Country:    "NL",
 		Language:   "en",
-		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000},
+		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000, Repeat: 10 * time.Minute, RerouteAfter: 15 * time.Minute},
 		Text:       Text{RefBits: 8},
 		QuietHours: QuietHours{Enabled: true},
 		Retention:  Retention{TextDays: 30, NumberDays: 90},

@@ -291,6 +291,10 @@ func (c *Config) validateRules(ps *problems) {
 			ps.oneOf(at+".class", r.Class, string(queue.Transactional), string(queue.Marketing))
 		}
 		ps.between(at+".min_attempt", r.MinAttempt, 0, 100)
+		c.Routing[i].hours = ps.hours(at+".hours", r.Hours)
+		if r.MaxPrice != "" {
+			c.Routing[i].maxPrice = ps.amount(at+".max_price", r.MaxPrice)
+		}
 		if !pools[r.Pool] {
 			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", r.Pool, strings.Join(sortedKeys(pools), ", "))
 		}
@@ -311,10 +315,7 @@ func (c *Config) validateTariffs(ps *problems, pools map[string]bool) {
 		if t.Pool != "" && !pools[t.Pool] {
 			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", t.Pool, strings.Join(sortedKeys(pools), ", "))
 		}
-		perPart, err := text.ParseAmount(t.PerPart)
-		if err != nil {
-			ps.fault(at+".per_part", `%q is not an amount; write it in quotes with a point, such as "0.045", at most 1000`, t.PerPart)
-		}
+		perPart := ps.amount(at+".per_part", t.PerPart)
 		list[i] = text.Tariff{Prefix: t.Prefix, PerPart: perPart, Currency: t.Currency, Pool: t.Pool}
 	}
 	if len(ps.list) > before {
@@ -336,6 +337,14 @@ func (c *Config) validateLimits(ps *problems) {
 	}
 	ps.between("limits.max_parts", c.Limits.MaxParts, 1, 255) // TS 23.040 §9.2.3.24.1: one octet
 	ps.between("limits.queue_max", c.Limits.QueueMax, 1, 100_000_000)
+	if c.Limits.Repeat < 0 || c.Limits.Repeat > 24*time.Hour {
+		ps.fault("limits.repeat", `is %s, must be from "0s" (never) to "24h"`, c.Limits.Repeat)
+	}
+	if d := c.Limits.RerouteAfter; d != 0 && d < time.Minute {
+		ps.fault("limits.reroute_after", `is %s, must be at least "1m", or "0s" for never`, d)
+	}
+	ps.between("limits.marketing_per_day", c.Limits.MarketingPerDay, 0, 1000)
+	ps.between("limits.marketing_per_month", c.Limits.MarketingPerMonth, 0, 1000)
 	if c.Text.RefBits != 8 && c.Text.RefBits != 16 {
 		ps.fault("text.ref_bits", "is %d, must be 8 (which every phone reads) or 16", c.Text.RefBits)
 	}
@@ -358,6 +367,33 @@ func (c *Config) validateLimits(ps *problems) {
 	if c.Drop.Dir != "" && !filepath.IsAbs(c.Drop.Dir) {
 		ps.fault("drop.dir", "%q is not a full path; write it from the root", c.Drop.Dir)
 	}
+}
+
+// amount reads a price.
+func (ps *problems) amount(path, s string) text.Amount {
+	a, err := text.ParseAmount(s)
+	if err != nil {
+		ps.fault(path, `%q is not an amount; write it in quotes with a point, such as "0.045", at most 1000`, s)
+	}
+	return a
+}
+
+// hours reads a part of the day; empty is all of it.
+func (ps *problems) hours(path, s string) (h queue.Hours) {
+	if s == "" {
+		return h
+	}
+	from, to, _ := strings.Cut(s, "-")
+	begin, err := time.Parse("15:04", from)
+	end, eerr := time.Parse("15:04", to)
+	if err != nil || eerr != nil || begin.Equal(end) {
+		ps.fault(path, `%q is no part of the day; write "08:00-20:00"`, s)
+		return h
+	}
+	of := func(t time.Time) time.Duration {
+		return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+	}
+	return queue.Hours{From: of(begin), To: of(end)}
 }
 
 // address checks what the daemon shall listen on.

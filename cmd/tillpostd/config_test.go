@@ -60,10 +60,11 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	for section, keys := range map[string][]string{
-		"text":  {"ref_bits", "cedilla", "shift", "locking"},
-		"modem": {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
-		"smpp":  {"message_reference", "send_timeout"},
-
+		"text":    {"ref_bits", "cedilla", "shift", "locking"},
+		"modem":   {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
+		"smpp":    {"message_reference", "send_timeout"},
+		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after"},
+		"routing": {"hours", "max_price"},
 		"consent": {"till_checks"},
 	} {
 		for _, key := range keys {
@@ -150,6 +151,9 @@ func TestConfigProblems(t *testing.T) {
 		{"syntax", "data_dir = \"/x\nlisten = []\n", []string{`FILE:1: data_dir: `}},
 		{"no listener", "listen = []\n", []string{`FILE:1: listen: is empty`}},
 		{"time zone", "timezone = \"Amsterdam\"\n", []string{`FILE:1: timezone: "Amsterdam" is not a time zone`}},
+		{"hours", "[[routing]]\nhours = \"8 to 5\"\npool = \"sms\"\n", []string{`FILE:2: routing.hours: "8 to 5" is no part of the day`}},
+		{"price of a rule", "[[routing]]\nmax_price = \"cheap\"\npool = \"sms\"\n", []string{`FILE:2: routing.max_price: "cheap" is not an amount`}},
+		{"too soon away", "[limits]\nreroute_after = \"5s\"\n", []string{`FILE:2: limits.reroute_after: is 5s, must be at least`}},
 		{"size", "[limits]\nmin_free = \"lots\"\n", []string{`FILE:2: limits.min_free: "lots" is not a size`}},
 		{"what this build lacks", "[tls]\nlisten = [\"0.0.0.0:8443\"]\n[drop]\ndir = \"/srv/drop\"\n[compat]\nkannel = true\n",
 			[]string{`FILE:2: tls.listen: this build serves plain HTTP only`, `FILE:4: drop.dir: this build`, `FILE:6: compat.kannel: this build`}},

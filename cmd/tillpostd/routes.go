@@ -52,7 +52,7 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
 func rules(rows []RoutingRow) []queue.Rule {
 	list := make([]queue.Rule, len(rows))
 	for i, r := range rows {
-		list[i] = queue.Rule{Prefix: r.Prefix, Class: queue.Class(r.Class), Till: r.Till, MinAttempt: r.MinAttempt, Pool: r.Pool}
+		list[i] = queue.Rule{Prefix: r.Prefix, Class: queue.Class(r.Class), Till: r.Till, MinAttempt: r.MinAttempt, Hours: r.hours, MaxPrice: r.maxPrice, Pool: r.Pool}
 	}
 	return list
 }

@@ -71,10 +71,13 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		MaxParts: cfg.Limits.MaxParts, QueueMax: cfg.Limits.QueueMax,
 		RefBits: cfg.Text.RefBits, Cedilla: cfg.Text.Cedilla,
 		Shift: nationalTables[cfg.Text.Shift], Locking: nationalTables[cfg.Text.Locking],
-		Limits:    queue.Limits{QuietHours: cfg.QuietHours.Enabled},
+		Limits: queue.Limits{
+			QuietHours: cfg.QuietHours.Enabled, Repeat: cfg.Limits.Repeat,
+			MarketingPerDay: cfg.Limits.MarketingPerDay, MarketingPerMonth: cfg.Limits.MarketingPerMonth,
+		},
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
-		Clock:     systemClock(),
+		Clock: systemClock(), RerouteAfter: cfg.Limits.RerouteAfter,
 		Steward:   outreach.Steward(),
 		DrainWait: drainWait(cfg),
 	})

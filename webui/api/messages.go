@@ -116,7 +116,7 @@ func draft(c *call, in wire.Send) (queue.Draft, error) {
 		Ref: in.Ref, To: in.To, From: in.From, Text: in.Text,
 		Class: queue.Class(in.Class), Priority: in.Priority, At: at, Expires: expires, Report: in.Report,
 		Encoding: in.Encoding, MaxParts: in.MaxParts, OnUnknown: in.OnUnknown, OnPartial: in.OnPartial,
-		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang, Callback: in.Callback, Till: c.who.by, TillLimits: c.who.limits(),
+		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang, Callback: in.Callback, Force: in.Force, Till: c.who.by, TillLimits: c.who.limits(),
 	}, nil
 }
 

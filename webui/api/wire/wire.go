@@ -38,6 +38,7 @@ type Send struct {
 	Flash     bool   `json:"flash,omitempty"`
 	Lang      string `json:"lang,omitempty"`    // en | nl | sv | de
 	Channel   string `json:"channel,omitempty"` // sms
+	Force     bool   `json:"force,omitempty"`   // send it though the same text went to this number just now
 
 	// Later belongs to parts of the house that this box may not have; such a
 	// field is refused by its name, never dropped.

@@ -384,9 +384,14 @@ func writeSheets(tx *store.Tx, name string, list []Recipient) (pages int, err er
 }
 
 // Batch accepts a list with what is to be said to it. It returns after the
-// commit and never waits for sending; id is the name it is asked by. also is
-// committed with it. Error: *queue.Invalid.
+// commit and never waits for sending; the campaign's name is the id it is asked
+// by. Error: *queue.Invalid.
 func (o *Outreach) Batch(ctx context.Context, c Campaign, list []Recipient, allOrNothing bool, till string) (*Started, error) {
+	return o.batch(ctx, c, list, allOrNothing, till, func(*store.Tx, *Campaign) error { return nil })
+}
+
+// batch is Batch with what the caller has to commit with it.
+func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allOrNothing bool, till string, also func(*store.Tx, *Campaign) error) (*Started, error) {
 	c.Kind, c.Till = KindBatch, till
 	if c.Name == "" {
 		c.Name = "b" + strings.ToLower(rand.Text()[:16])
@@ -428,7 +433,7 @@ func (o *Outreach) Batch(ctx context.Context, c Campaign, list []Recipient, allO
 		e := rep.Errors[0]
 		return nil, invalid("recipients", "rows_refused", "none of the %d rows can be sent. The first is row %d: %s", rep.Rows, e.Row, e.Detail)
 	}
-	started, err := o.launch(ctx, &c, s, till, func(*store.Tx) error { return nil })
+	started, err := o.launch(ctx, &c, s, till, func(tx *store.Tx) error { return also(tx, &c) })
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,15 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		return err
 	}
 
+	var drop *outreach.Drop
+	if cfg.Drop.Dir != "" {
+		if drop, err = reach.OpenDrop(cfg.Drop.Dir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, drop.Close()) }()
+		q.OnErase(drop.Forget)
+	}
+
 	site, err := webui.New(webui.Config{
 		Queue: q, DB: db, Outreach: reach, Log: log,
 		DataDir: cfg.DataDir, Hostnames: cfg.Hostnames,
@@ -142,6 +151,9 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	front.run("the operator's socket", func(ctx context.Context) error { return site.API.ServeSocket(ctx, socket) })
 	core.run("the queue", q.Run)
 	core.run("bookings, rules and campaigns", reach.Run)
+	if drop != nil {
+		front.run("the drop folder", drop.Run)
+	}
 	core.run("the search for modems", found.Run)
 	back.run("the page", site.Run)
 	manager.Ready()

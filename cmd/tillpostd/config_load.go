@@ -166,9 +166,6 @@ func (c *Config) validate(ps *problems) {
 	}
 	c.location = loc
 
-	if c.Drop.Dir != "" && !filepath.IsAbs(c.Drop.Dir) {
-		ps.fault("drop.dir", "%q is not a full path; write it from the root, such as /srv/tillpost/drop", c.Drop.Dir)
-	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		ps.fault("tls", "cert_file and key_file belong together; give both, or neither and a certificate is made")
 	}

@@ -23,8 +23,12 @@ type Answer struct {
 	Model string
 }
 
-// errNoModem is a port behind which no modem answers as one.
-var errNoModem = errors.New("no modem answers")
+// errNoModem is a port behind which no modem answers as one; errStreams is one
+// that talks by itself, and was not written to.
+var (
+	errNoModem = errors.New("no modem answers")
+	errStreams = fmt.Errorf("%w: it streams", errNoModem)
+)
 
 const (
 	answerWithin = 3 * time.Second        // each command (field-notes §1.1.9)
@@ -165,11 +169,11 @@ func (t *talk) overhear(ctx context.Context) error {
 			got = append(got, b...)
 			switch {
 			case bytes.Contains(got, []byte("$GP")), bytes.Contains(got, []byte("$GN")), bytes.Contains(got, []byte("$GL")):
-				return fmt.Errorf("%w: it streams positions (NMEA)", errNoModem)
+				return fmt.Errorf("%w positions (NMEA)", errStreams)
 			case got[0] == 0x7e:
-				return fmt.Errorf("%w: it streams diagnostics (QCDM)", errNoModem)
+				return fmt.Errorf("%w diagnostics (QCDM)", errStreams)
 			case len(got) > 16<<10:
-				return fmt.Errorf("%w: it talks without end", errNoModem)
+				return fmt.Errorf("%w without end", errStreams)
 			}
 		case <-timer.C:
 			return nil

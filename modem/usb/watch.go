@@ -2,6 +2,7 @@ package usb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -103,12 +104,6 @@ type verdict struct {
 	code, detail string
 }
 
-// healing is how far a silent stick was helped.
-type healing struct {
-	tries int
-	next  time.Time
-}
-
 const (
 	sweepEvery  = 30 * time.Second // beside the kernel's events
 	sweepBlind  = 2 * time.Second  // without them
@@ -121,11 +116,9 @@ const (
 	switchFor = 20 * time.Second
 	silentFor = 20 * time.Second // modems take so long to start up (TOBY-L4)
 
-	askLimit  = time.Minute // one round over all ports
-	askEvery  = time.Second
-	askLater  = 5 * time.Second // after the first minute
-	healAfter = time.Minute
-	healEvery = 15 * time.Minute // after both ways were tried (field-notes §1.12)
+	askLimit = time.Minute // one round over all ports
+	askEvery = time.Second
+	askLater = 5 * time.Second // after the first minute
 )
 
 // New returns a Watcher; Run brings it to life.
@@ -330,6 +323,9 @@ func (w *Watcher) round(ctx context.Context, s Stick) verdict {
 			if v.code == codeSilent {
 				v.detail = fmt.Sprintf("%s: %v", p.Device, err)
 			}
+			if errors.Is(err, errStreams) {
+				break // it was understood, at this rate
+			}
 		}
 	}
 	return v
@@ -371,40 +367,6 @@ func (s *watched) port() string {
 		}
 	}
 	return ""
-}
-
-// mustHeal tells whether a stick has been silent for so long that it is reset.
-func (w *Watcher) mustHeal(s *watched, now time.Time) bool {
-	if w.cfg.Heal == nil || s.stick.Mode != Modem || s.stick.Online || s.code != codeSilent || now.Sub(s.since) < healAfter || !w.cfg.Heal(s.stick) {
-		return false
-	}
-	return !now.Before(w.healed[s.stick.Path+s.stick.ID()].next)
-}
-
-// healer chooses what a silent stick is helped with: a reset, the next time no
-// power for a while, and so on by turns.
-func (w *Watcher) healer(s Stick, now time.Time) func(context.Context, Stick) verdict {
-	key := s.Path + s.ID()
-	h := w.healed[key]
-	pause := healAfter
-	if h.tries > 0 {
-		pause = healEvery
-	}
-	w.healed[key] = healing{tries: h.tries + 1, next: now.Add(pause)}
-	return func(ctx context.Context, s Stick) verdict {
-		d := w.reach(s)
-		rung, do := RungReset, d.Reset
-		if h.tries%2 == 1 {
-			rung, do = RungPower, d.PowerCycle
-		}
-		w.log.Warn("a stick does not answer", "usb", s.Path, "name", s.Name, "rung", rung)
-		v := verdict{of: s.arrival(), detail: "; " + rung + " was tried"}
-		if err := do(ctx); err != nil {
-			v.detail = fmt.Sprintf("; %s: %v", rung, err)
-			w.log.Warn("a silent stick could not be helped", "usb", s.Path, "rung", rung, "err", err)
-		}
-		return v
-	}
 }
 
 // publish tells the picture, if it is another one than before.

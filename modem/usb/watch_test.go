@@ -264,6 +264,21 @@ func TestAdapterWithoutAModemIsAskedOnce(t *testing.T) {
 	})
 }
 
+// A GPS receiver behind an adapter is understood at its rate, and left alone.
+func TestReceiverBehindAnAdapter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := watch(t, Config{})
+		gps := &peer{first: "$GPGGA,123519,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*47\r\n"}
+		c.mu.Lock()
+		c.peers["ttyUSB0"] = gps
+		c.mu.Unlock()
+		c.plug("1-1.4", usbtest.Device{ID: "067b:2303", Interfaces: []usbtest.Interface{{Class: "ff/00/00", Driver: "pl2303", TTY: "ttyUSB0"}}})
+		if f := c.at("1-1.4", time.Hour); f.Port != "" || f.Code != "" || gps.said() != "" || c.opens() != "ttyUSB0" {
+			t.Errorf("%+v; it was told %q", f, gps.said())
+		}
+	})
+}
+
 // Sticks that are of no use say so in words, once it is sure.
 func TestUselessSticksAreExplained(t *testing.T) {
 	for _, tc := range []struct {

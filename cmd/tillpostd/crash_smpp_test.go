@@ -47,8 +47,12 @@ func (c *center) start(t testing.TB, bin string, flags ...string) {
 
 // table is an [[smpp]] for the boot file, with further lines.
 func (c *center) table(name string, window int, more ...string) string {
+	return smppTable(c.addr, name, window, more...)
+}
+
+func smppTable(addr, name string, window int, more ...string) string {
 	return fmt.Sprintf("\n[[smpp]]\nname = %q\naddr = %q\nsystem_id = \"shop\"\npassword = \"pw\"\nsource = \"SHOP\"\nwindow = %d\n%s\n",
-		name, c.addr, window, strings.Join(more, "\n"))
+		name, addr, window, strings.Join(more, "\n"))
 }
 
 // marked has each submit carry a mark, by which its receipt settles a message

@@ -88,6 +88,8 @@ func (t *tool) modem(ctx context.Context, args []string) error {
 	switch {
 	case what == "status" && len(args) == 2:
 		return t.modemStatus(ctx, name)
+	case what == "examine" && len(args) == 2:
+		return t.examine(ctx, name)
 	case what == "restart" && len(args) == 2:
 		r, err = t.box.Restart(ctx, name)
 	case what == "ussd" && len(args) == 3:
@@ -142,6 +144,7 @@ func (t *tool) modemStatus(ctx context.Context, name string) error {
 		if r.Signal != nil {
 			rows.row("signal", fmt.Sprintf("%d dBm", *r.Signal))
 		}
+		careRows(rows, r.Care)
 		return rows.flush()
 	}
 	return fmt.Errorf("there is no route called %q; tillpost routes lists them", name)

@@ -23,8 +23,15 @@ import (
 // counter is a modem that can do what the command asks of modems.
 type counter struct {
 	*routetest.Fake
-	mu  sync.Mutex
-	pin string
+	mu    sync.Mutex
+	pin   string
+	found []string // by an examination
+}
+
+func (c *counter) Examine(context.Context) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.found, nil
 }
 
 func (c *counter) USSD(_ context.Context, code string) (string, error) {
@@ -185,6 +192,11 @@ func TestStatusRoutesAndModem(t *testing.T) {
 	wants(t, b.must(t, "status"), "ok:", "waiting 0", "counter", "tillpostd test")
 	wants(t, b.must(t, "modem", "counter", "status"), "counter", "ready", "identity", "sim-counter")
 	wants(t, b.must(t, "modem", "counter", "ussd", "*100#"), "Your balance is 12.34 after *100#")
+	wants(t, b.must(t, "modem", "counter", "examine"), "nothing was found")
+	b.modem.mu.Lock()
+	b.modem.found = []string{"IMS is not registered."}
+	b.modem.mu.Unlock()
+	wants(t, b.must(t, "modem", "counter", "examine"), "IMS is not registered.")
 	b.must(t, "modem", "counter", "restart")
 	if b.modem.Restarts() != 1 {
 		t.Error("the modem was not restarted")

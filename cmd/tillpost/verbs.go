@@ -26,7 +26,7 @@ var verbs = []verb{
 	{"preview", "preview [-to NUMBER] [-class C] [-pool P] [-encoding E] [-lang L] TEXT\n  preview -template TEXT [-missing refuse|leave_out] [-n N] FILE.csv", "what would be sent, in how many parts, at what price; sends nothing. A template names columns of the file: #NAME#, [NAME], {name}", (*tool).preview},
 	{"status", "status", "how the box is, in one look", (*tool).status},
 	{"routes", "routes", "modems and providers", (*tool).routes},
-	{"modem", "modem NAME (status|restart|ussd CODE|pin)", "one modem; pin asks for the PIN", (*tool).modem},
+	{"modem", "modem NAME (status|examine|restart|ussd CODE|pin)", "one modem; pin asks for the PIN, examine for what keeps messages from going", (*tool).modem},
 	{"key", "key (add NAME -scope S,S [-callback HOST,HOST] [-per-hour N] [-per-day N]|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},
 	{"contacts", "contacts erase NUMBER", "forget a person: messages, inbox, contacts and what is kept for tills", (*tool).contacts},
 	{"backup", "backup FILE", "a copy of everything, made while the box works", (*tool).backup},

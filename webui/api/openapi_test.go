@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"tillpost/queue"
+	"tillpost/queue/route"
 	"tillpost/webui/api/wire"
 )
 
@@ -141,6 +142,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Recipient": wire.Recipient{}, "Refusal": wire.Refusal{}, "Selection": wire.Selection{}, "Rendering": wire.Rendering{},
 		"Segment": wire.Segment{}, "Culprit": wire.Culprit{}, "Instead": wire.Instead{}, "Settle": wire.Settle{},
 		"Inbound": wire.Inbound{}, "InboundPart": queue.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
+		"Care": route.Care{}, "Storage": route.Storage{}, "Balance": route.Balance{}, "LoopTest": route.LoopTest{}, "Rung": route.Rung{}, "Findings": wire.Findings{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
 		"Contact": wire.Contact{}, "Contacts": wire.Page[wire.Contact]{}, "ContactImport": wire.ContactImport{}, "Imported": wire.Imported{}, "RowError": wire.RowError{},

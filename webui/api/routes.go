@@ -65,6 +65,7 @@ var endpoints = []endpoint{
 	{method: "POST", path: "/routes/{name}/resume", scopes: may(Admin), handle: (*API).resumeRoute},
 	{method: "POST", path: "/routes/{name}/restart", scopes: may(Admin), handle: (*API).restartRoute},
 	{method: "POST", path: "/routes/{name}/ussd", scopes: may(Admin), handle: (*API).ussd},
+	{method: "POST", path: "/routes/{name}/examine", scopes: may(Admin), handle: (*API).examine, secret: true}, // a repeat is to look again
 	{method: "POST", path: "/routes/{name}/pin", scopes: may(Admin), handle: (*API).enterPIN, secret: true},
 
 	{method: "GET", path: "/webhooks", scopes: may(Admin), handle: (*API).listWebhooks},

@@ -25,6 +25,7 @@ func (a *API) ways(lang string) []wire.Route {
 			Code: code, Reason: queue.Words(code, lang, nil), Detail: r.Detail, Doing: r.Doing, Since: clock(r.Since),
 			Identity: r.Identity, Port: r.Port, Device: r.Device, Model: r.Model,
 			Operator: r.Operator, Tech: r.Tech, Signal: r.Signal,
+			Care: r.Care,
 		})
 	}
 	return out
@@ -111,6 +112,21 @@ func (a *API) ussd(c *call) (*reply, error) {
 	}
 	a.log.Info("service code run", "route", c.r.PathValue("name"), "by", c.who.by)
 	return answer(http.StatusOK, wire.USSDAnswer{Text: text})
+}
+
+func (a *API) examine(c *call) (*reply, error) {
+	r, err := named[route.Doctor](a, c, "be examined")
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.Examine(c.ctx)
+	if err != nil {
+		return nil, routeSaid(err)
+	}
+	if found == nil {
+		found = []string{} // null would be no list
+	}
+	return answer(http.StatusOK, wire.Findings{Findings: found})
 }
 
 func (a *API) enterPIN(c *call) (*reply, error) {

@@ -209,6 +209,13 @@ func (c *Client) USSD(ctx context.Context, name, code string) (string, error) {
 	return out.Text, err
 }
 
+// Examine asks a modem what keeps messages from going; nothing is good news.
+func (c *Client) Examine(ctx context.Context, name string) ([]string, error) {
+	var out wire.Findings
+	err := c.call(ctx, "POST", "/routes/"+url.PathEscape(name)+"/examine", nil, "", nil, &out)
+	return out.Findings, err
+}
+
 // Keys lists all keys.
 func (c *Client) Keys(ctx context.Context) ([]wire.Key, error) {
 	var out wire.Page[wire.Key]

@@ -274,6 +274,13 @@ type Route struct {
 	Operator string      `json:"operator,omitempty"`
 	Tech     string      `json:"tech,omitempty"`
 	Signal   *int        `json:"signal"` // dBm; null: not known
+	Care     *route.Care `json:"care,omitempty"`
+}
+
+// Findings is the answer to POST /routes/{name}/examine: sentences, none of
+// which is good news.
+type Findings struct {
+	Findings []string `json:"findings"`
 }
 
 // USSD is POST /routes/{name}/ussd: a service code such as *100#, or the

@@ -1,20 +1,11 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -26,85 +17,6 @@ import (
 func report1(b *testing.B, value float64, unit string) {
 	b.ReportMetric(0, "ns/op") // says nothing here: leave it out
 	b.ReportMetric(value, unit)
-}
-
-// Durable accepts over HTTP beside what the disk can do at all: one key and
-// one sync at a time.
-func BenchmarkDurableAccepts(b *testing.B) {
-	const span = 5 * time.Second
-	for _, clients := range []int{1, 8, 32} {
-		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			box := newBox(b, build(b, ""), "")
-			box.start("-log", "info")
-			box.makeKey("send")
-			for b.Loop() {
-				var n atomic.Int64
-				var wg sync.WaitGroup
-				end := time.Now().Add(span)
-				for c := range clients {
-					wg.Go(func() {
-						if err := box.flood(c, end, &n); err != nil {
-							b.Error(err)
-						}
-					})
-				}
-				wg.Wait()
-				report1(b, float64(n.Load())/span.Seconds(), "accepts/s")
-			}
-			b.ReportMetric(syncs(b, box.dir), "syncs/s")
-		})
-	}
-}
-
-// flood is a till at its fastest: one connection, one request after another,
-// and hardly a cycle for the client, which shares the cores with the daemon.
-func (b *box) flood(client int, end time.Time, n *atomic.Int64) error {
-	addr := strings.TrimPrefix(b.url(), "http://")
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	in := bufio.NewReader(conn)
-	for i := 0; time.Now().Before(end); i++ {
-		body := fmt.Sprintf(`{"to":"+3161%02d%05d","text":"Order %d is ready at the counter."}`, client, i%100000, i)
-		if _, err := fmt.Fprintf(conn, "POST /api/v1/messages HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			addr, b.key, len(body), body); err != nil {
-			return err
-		}
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			return err
-		}
-		if resp.StatusCode != http.StatusAccepted {
-			return fmt.Errorf("answered %d", resp.StatusCode)
-		}
-		n.Add(1)
-	}
-	return nil
-}
-
-// syncs is how many times a second this disk takes 4 KB and a sync.
-func syncs(b *testing.B, dir string) float64 {
-	f, err := os.Create(filepath.Join(dir, "sync"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	page := bytes.Repeat([]byte{1}, 4096)
-	began, n := time.Now(), 0
-	for ; time.Since(began) < time.Second; n++ {
-		if _, err := f.WriteAt(page, 0); err != nil {
-			b.Fatal(err)
-		}
-		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return float64(n) / time.Since(began).Seconds()
 }
 
 // What the modem waits for us, on a modem that answers at once, and how busy

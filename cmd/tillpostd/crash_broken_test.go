@@ -91,7 +91,7 @@ func TestHarnessNoticesBrokenDaemons(t *testing.T) {
 
 // overlay writes a go build -overlay file in which one source file of ours is
 // replaced by a copy with exact replacements. The product itself has no hooks.
-func overlay(t *testing.T, file string, swap [][2]string) string {
+func overlay(t testing.TB, file string, swap [][2]string) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {

@@ -130,6 +130,12 @@ func (d *loopDisk) cut() *loopDisk {
 // (Documentation/block/stat.rst in the kernel's source).
 func (d *loopDisk) writes() string {
 	d.t.Helper()
+	f := d.stat()
+	return fmt.Sprint(f[4], f[8], f[15])
+}
+
+func (d *loopDisk) stat() []string {
+	d.t.Helper()
 	data, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(d.device), "stat"))
 	if err != nil {
 		d.t.Fatal(err)
@@ -138,7 +144,19 @@ func (d *loopDisk) writes() string {
 	if len(f) < 16 {
 		d.t.Fatalf("%s has the stat %q", d.device, data)
 	}
-	return fmt.Sprint(f[4], f[8], f[15])
+	return f
+}
+
+// written counts the bytes that have reached the device (field 7 of its stat, in
+// sectors of 512 bytes), with everything the file system still held.
+func (d *loopDisk) written() int64 {
+	d.t.Helper()
+	sudo(d.t, "sync", "--file-system", d.dir)
+	n, err := strconv.ParseInt(d.stat()[6], 10, 64)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return n * 512
 }
 
 func copyFile(t testing.TB, from, to string) {

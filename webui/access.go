@@ -37,6 +37,18 @@ func (s *Site) routes() *http.ServeMux {
 	inside("GET /write", writes, s.showWrite)
 	inside("POST /write", writes, s.write)
 	inside("POST /write/count", writes, s.countText)
+	inside("GET /inbox", decides, s.inbox)
+	inside("GET /inbox/{seq}", decides, s.talk)
+	inside("POST /inbox/{seq}/{act}", decides, s.actOnInbound)
+	inside("GET /ways/{name}", looks, s.showWay)
+	inside("POST /ways/{name}/{act}", looks, s.askWay)
+	inside("GET /settings", looks, s.showSettings)
+	inside("GET /settings/{at}", looks, s.showSettings)
+	inside("POST /settings/keys", steers, s.addKey)
+	inside("POST /settings/keys/{name}/revoke", steers, s.revokeKey)
+	inside("POST /settings/people", grants, s.setPerson)
+	inside("POST /settings/people/{name}/remove", grants, s.removePerson)
+	inside("POST /settings/backup", steers, s.copyOfAll)
 	inside("POST /routes/{name}/{act}", looks, s.actOnRoute)
 	inside("GET /charts/traffic.svg", looks, s.trafficChart)
 	inside("GET /live", writes, s.follow)
@@ -276,10 +288,7 @@ func (s *Site) setUp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if weak, ok := errors.AsType[*door.Weak](err); ok {
-		v.Error = v.T("weak_short", "n", weak.Length)
-		if weak.Long {
-			v.Error = v.T("weak_long")
-		}
+		v.Error = v.tooWeak(weak)
 		s.render(w, http.StatusBadRequest, "setup", v)
 		return
 	}

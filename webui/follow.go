@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -119,6 +120,24 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 	case "messages":
 		p.Nav, parts = "messages", messagesParts
 		view, err = s.readMessages(p, search{State: queue.State(strings.TrimPrefix(query, "state="))})
+	case "inbox", "talk":
+		if !p.may(decides) {
+			return nil, errNoPage
+		}
+		p.Nav = "inbox"
+		if name == "inbox" {
+			parts = inboxParts
+			view, err = s.readInbox(p, 0)
+			break
+		}
+		parts = talkParts
+		var seq uint64
+		if seq, err = strconv.ParseUint(rest, 10, 64); err == nil {
+			view, err = s.readTalk(p, seq)
+		}
+		if err != nil {
+			err = errors.Join(errNoPage, err)
+		}
 	case "message":
 		p.Nav, parts = "messages", messageParts
 		view, err = s.readMessage(p, rest)

@@ -149,6 +149,16 @@ func (s *furnished) everyPage() []pageAt {
 		{"message-failed", "/messages/" + s.refused.ID.String()},
 		{"messages-found", "/messages?q=herinnering&since=2026-01-01"},
 		{"write", "/write"},
+		{"inbox", "/inbox"},
+		{"conversation", "/inbox/" + itoa(s.asked)},
+		{"settings-ways", "/settings"},
+		{"settings-values", "/settings/values"},
+		{"settings-keys", "/settings/keys"},
+		{"settings-people", "/settings/people"},
+		{"settings-log", "/settings/log"},
+		{"settings-backup", "/settings/backup"},
+		{"way-modem", "/ways/Counter"},
+		{"way-provider", "/ways/Provider"},
 		{"nothing", "/nothing"},
 	}
 }

@@ -33,6 +33,8 @@ type overviewView struct {
 var (
 	overviewParts = []string{"brand", "lamp", "slip", "look", "feed", "ways", "waiting", "latest", "hours"}
 	messagesParts = []string{"brand", "strip", "list"}
+	inboxParts    = []string{"brand", "strip", "threads"}
+	talkParts     = []string{"brand", "strip", "turns"}
 	messageParts  = []string{"brand", "strip", "verdict", "story", "facts"}
 )
 
@@ -359,5 +361,9 @@ func (s *Site) actOnRoute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.log.Info("a person acted on a route", "route", name, "act", act)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	back := "/"
+	if r.URL.Query().Get("from") == "way" {
+		back = "/ways/" + name
+	}
+	http.Redirect(w, r, back, http.StatusSeeOther)
 }

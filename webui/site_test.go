@@ -23,6 +23,9 @@ import (
 	"tillpost/queue/route"
 	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
+	"tillpost/webui/api"
+	"tillpost/webui/door"
+	"tillpost/webui/recent"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,9 +61,10 @@ func openShop(t *testing.T, routes ...route.Route) *shop {
 			t.Fatal(err)
 		}
 	}
+	kept := recent.New(slog.NewTextHandler(&s.log, nil), 100)
 	s.site, err = New(Config{
 		Queue: s.queue, DB: db, DataDir: s.dir, Location: time.UTC, Version: "1.0", Hostnames: []string{"kassa.example"},
-		Log: slog.New(slog.NewTextHandler(&s.log, nil)), Announce: func(code string) { s.codes = append(s.codes, code) },
+		Log: slog.New(kept), Recent: kept, Settings: someSettings, Announce: func(code string) { s.codes = append(s.codes, code) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +88,10 @@ func openShop(t *testing.T, routes ...route.Route) *shop {
 		}
 	})
 	return s
+}
+
+func someSettings() []Setting {
+	return []Setting{{"country", "NL", "file"}, {"limits.max_parts", "6", "default"}, {"quiet_hours.enabled", "true", "default"}}
 }
 
 // dressed is a fake that looks like a modem or a provider.
@@ -208,18 +216,20 @@ type furnished struct {
 	*shop
 	window              *dressed
 	refused, lost, long *queue.Message
+	asked               uint64 // in the inbox: a reply that a person must decide
 }
 
 func furnish(t *testing.T) *furnished {
 	t.Helper()
-	ways := []*dressed{modem("Counter", "8931000000000004417", "Noordzee Mobiel", -71), modem("Window", "8931000000000000926", "Polder Telecom", -88), provider("Provider")}
+	counter := newHandy("Counter")
+	ways := []*dressed{counter.dressed, modem("Window", "8931000000000000926", "Polder Telecom", -88), provider("Provider")}
 	for _, w := range ways {
 		w.AutoReport(300 * time.Millisecond)
 		w.ScriptFor("+31612345007", routetest.Refuse)
 		w.ScriptFor("+31612345008", routetest.Accept, routetest.Swallow)
 		w.Patience(200 * time.Millisecond)
 	}
-	f := &furnished{shop: openShop(t, ways[0], ways[1], ways[2]), window: ways[1]}
+	f := &furnished{shop: openShop(t, counter, ways[1], ways[2]), window: ways[1]}
 	if err := f.site.SetPassword(t.Context(), password); err != nil {
 		t.Fatal(err)
 	}
@@ -232,6 +242,24 @@ func furnish(t *testing.T) *furnished {
 	f.becomes(f.refused.ID, queue.Failed)
 	f.becomes(f.lost.ID, queue.Unknown)
 	f.becomes(f.long.ID, queue.Delivered)
+	says(t, counter.Fake, "+31612341000", "Dank! Kan het ook morgen om tien uur?")
+	says(t, counter.Fake, "+31612341001", "Stop met die onzin")
+	until(t, func() bool {
+		list, _, err := f.queue.Inbox(0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 2 {
+			f.asked = list[0].Seq
+		}
+		return len(list) == 2
+	})
+	if err := f.site.door.SetPerson(t.Context(), door.Person{Name: "Sanne", Role: door.Manager}, herPassword); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.site.API.AddKey(t.Context(), "till-1", []api.Scope{api.Send}, "test"); err != nil {
+		t.Fatal(err)
+	}
 	return f
 }
 
@@ -242,7 +270,8 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 		t.Fatalf("login led to %s\n%s", resp.Request.URL, body)
 	}
 	for _, path := range []string{
-		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?",
+		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

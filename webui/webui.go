@@ -34,6 +34,7 @@ import (
 	"tillpost/webui/api"
 	"tillpost/webui/door"
 	"tillpost/webui/live"
+	"tillpost/webui/recent"
 	"tillpost/webui/tally"
 )
 
@@ -55,6 +56,12 @@ type Config struct {
 	// Announce shows a set-up code on the console, each time there is a new
 	// one. Nil: nowhere.
 	Announce func(code string)
+
+	// Settings lists what the box runs with, and who said so. Nil: the page
+	// does not show it.
+	Settings func() []Setting
+	// Recent has the last lines of the log. Nil: as Settings.
+	Recent *recent.Log
 }
 
 // Site is the page and the API of one box. It is an http.Handler; Run must be

@@ -77,7 +77,7 @@ func (s *Site) showWrite(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) newWrite(r *http.Request) *writeView {
-	v := &writeView{page: s.page(r, "write"), Once: rand.Text()}
+	v := &writeView{page: s.page(r, "write"), Once: newOnce()}
 	v.Live, v.Lamp = "strip", v.lamp(lamp.Look(s.queue, s.db))
 	if c, err := r.Cookie("me"); err == nil {
 		v.Me = c.Value
@@ -429,6 +429,9 @@ type once struct {
 
 // mostForms are remembered; a form older than that many others is new again.
 const mostForms = 1000
+
+// newOnce names a form.
+func newOnce() string { return rand.Text() }
 
 // begin reports whether the form was sent before, and where that led.
 func (o *once) begin(who, form string) (target string, done bool) {

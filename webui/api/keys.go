@@ -299,12 +299,16 @@ func (a *API) authenticate(r *http.Request, need []Scope) (caller, error) {
 }
 
 func (a *API) listKeys(*call) (*reply, error) {
-	page := wire.Page[wire.Key]{Items: []wire.Key{}}
+	return answer(http.StatusOK, wire.Page[wire.Key]{Items: a.toldKeys()})
+}
+
+func (a *API) toldKeys() []wire.Key {
+	all := []wire.Key{}
 	for _, row := range *a.keys.all.Load() {
-		page.Items = append(page.Items, told(row, ""))
+		all = append(all, told(row, ""))
 	}
-	slices.SortFunc(page.Items, func(x, y wire.Key) int { return y.Created.Compare(x.Created) })
-	return answer(http.StatusOK, page)
+	slices.SortFunc(all, func(x, y wire.Key) int { return y.Created.Compare(x.Created) })
+	return all
 }
 
 func (a *API) addKey(c *call) (*reply, error) {

@@ -134,8 +134,8 @@ func (a *API) enterPIN(c *call) (*reply, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	if !pinForm.MatchString(in.PIN) {
-		return nil, refusal(http.StatusBadRequest, "pin_invalid", "pin", "a PIN has 4 to 8 digits. It is on the card the SIM came in")
+	if err := CheckPIN(in.PIN); err != nil {
+		return nil, err
 	}
 	r, err := named[route.PINEntry](a, c, "take a PIN")
 	if err != nil {

@@ -58,7 +58,7 @@ func (m *Modem) located() bool {
 // was looked for, nil if it is the right one.
 func (s *session) stranger() error {
 	want := s.m.where.IMEI
-	if want == "" || s.imei == "" || sameIMEI(want, s.imei) {
+	if want == "" || s.imei == "" || SameIMEI(want, s.imei) {
 		return nil
 	}
 	if s.m.where.Wrong != nil {
@@ -67,9 +67,9 @@ func (s *session) stranger() error {
 	return &portError{code: "modem_gone", detail: fmt.Sprintf("another modem answers at %s, with IMEI %s instead of %s: looking for the right one", s.m.where.Port, s.imei, want)}
 }
 
-// sameIMEI compares what names the device: the first 14 digits. A check digit
+// SameIMEI compares what names the device: the first 14 digits. A check digit
 // may follow, or two of the software's version (3GPP TS 23.003 §6.2).
-func sameIMEI(a, b string) bool {
+func SameIMEI(a, b string) bool {
 	const device = 14
 	return len(a) >= device && len(b) >= device && a[:device] == b[:device]
 }

@@ -63,15 +63,7 @@ func (s *session) fetch(ctx context.Context, from slot) error {
 	if !s.claim(from) {
 		return nil
 	}
-	var stat int
-	var raw string
-	err := s.in(ctx, from.memory, func() error {
-		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", from.index), 10*time.Second)
-		if err == nil {
-			stat, raw = oneMessage(lines)
-		}
-		return err
-	})
+	stat, raw, err := s.lookAt(ctx, from)
 	if err != nil || raw == "" {
 		s.disclaim(from)
 		if isLost(err) {
@@ -104,16 +96,9 @@ const fullAt = 80 // percent
 // watchStorage accounts for every place: it is free, or on its way to the
 // queue, or holds what we may not clear.
 func (s *session) watchStorage(ctx context.Context) error {
-	lines, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
-	if err != nil {
-		if isLost(err) {
-			return err
-		}
-		return nil
-	}
-	used, total := places(lines)
-	if total == 0 {
-		return nil
+	used, total, err := s.countPlaces(ctx)
+	if err != nil || total == 0 {
+		return err
 	}
 	s.mu.Lock()
 	going := len(s.busy)
@@ -126,6 +111,29 @@ func (s *session) watchStorage(ctx context.Context) error {
 	}
 	s.m.worry("memory_full", why)
 	return nil
+}
+
+// countPlaces asks how many places of the storage are taken; none of none where
+// the modem does not tell. The error is a lost answer.
+func (s *session) countPlaces(ctx context.Context) (used, total int, err error) {
+	lines, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
+	if isLost(err) {
+		return 0, 0, err
+	}
+	used, total = places(lines)
+	return used, total, nil
+}
+
+// lookAt reads one place.
+func (s *session) lookAt(ctx context.Context, from slot) (stat int, raw string, err error) {
+	err = s.in(ctx, from.memory, func() error {
+		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", from.index), 10*time.Second)
+		if err == nil {
+			stat, raw = oneMessage(lines)
+		}
+		return err
+	})
+	return stat, raw, err
 }
 
 func (s *session) sweepAll(ctx context.Context) error {
@@ -160,14 +168,10 @@ func (s *session) sweepAll(ctx context.Context) error {
 
 // sweepSlots reads slot by slot, as many as the counter says are used.
 func (s *session) sweepSlots(ctx context.Context) error {
-	lines, err := s.conn.Command(ctx, "AT+CPMS?", 10*time.Second)
+	used, total, err := s.countPlaces(ctx)
 	if err != nil {
-		if isLost(err) {
-			return err
-		}
-		return nil
+		return err
 	}
-	used, total := places(lines)
 	for index := 0; index <= total && used > 0; index++ {
 		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", index), 10*time.Second)
 		if isLost(err) {

@@ -116,8 +116,9 @@ func TestLostMessageIsSettledByItsReport(t *testing.T) {
 			if found.ID != "m1" || found.State != route.ReportDelivered || found.Ref != "1" || !strings.Contains(found.Why, "1 is the next reference") {
 				t.Errorf("%+v", found)
 			}
-			if b := mem.kept[lostKey(found.Identity)]; string(b) != "[]" && string(b) != "null" {
-				t.Errorf("it is still written down as lost: %s", b)
+			synctest.Wait()
+			if kept, err := mem.Load(lostKey(found.Identity)); err != nil || string(kept) != "[]" && string(kept) != "null" {
+				t.Errorf("it is still written down as lost: %s, %v", kept, err)
 			}
 		})
 	}

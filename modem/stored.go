@@ -113,18 +113,6 @@ func (s *session) drop(place slot) {
 	}
 }
 
-// look returns what the memory says of a place.
-func (s *session) lookAt(ctx context.Context, place slot) (stat int, raw string, err error) {
-	err = s.in(ctx, place.memory, func() error {
-		lines, err := s.conn.Command(ctx, fmt.Sprintf("AT+CMGR=%d", place.index), 10*time.Second)
-		if err == nil {
-			stat, raw = oneMessage(lines)
-		}
-		return err
-	})
-	return stat, raw, err
-}
-
 // distrust looks whether a message that the network refused is called sent. If
 // so the memory of this modem proves nothing, now and ever.
 func (s *session) distrust(ctx context.Context, place slot) {

@@ -116,7 +116,8 @@ func TestPlaceIsWrittenDownBeforeTheMessageLeaves(t *testing.T) {
 		b := memoryBench(t, sim.FlipOnAnswer)
 		mem := b.modem.cfg.Memory.(*memory)
 		b.mustSend("m1")
-		if p := string(mem.kept["pledge:"+b.sink.last().Identity]); !strings.Contains(p, `"id":"m1"`) || !strings.Contains(p, `"hash":"`) {
+		kept, err := mem.Load("pledge:" + b.sink.last().Identity)
+		if p := string(kept); err != nil || !strings.Contains(p, `"id":"m1"`) || !strings.Contains(p, `"hash":"`) {
 			t.Errorf("written down is %s", p)
 		}
 		mem.mu.Lock()

@@ -93,6 +93,7 @@ func TestUnitLeavesSerialPortsUsable(t *testing.T) {
 		"PrivateDevices":     {"no"}, // yes hides every tty
 		"PrivateUsers":       {"no"}, // yes hides who is at the socket
 		"StateDirectoryMode": {"0700"},
+		"ReadWritePaths":     {"-/run/lock"}, // or nobody sees that we hold a port
 		// By number: names allow nothing while the driver is not loaded.
 		"DeviceAllow": {"char-188 rw", "char-166 rw", "char-189 rw"},
 	}

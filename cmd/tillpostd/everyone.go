@@ -8,7 +8,9 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
+	"tillpost/modem"
 	"tillpost/modem/usb"
 	"tillpost/queue/route"
 )
@@ -17,16 +19,21 @@ import (
 // name wherever it is plugged in next, and after a restart; a stick that
 // cannot be used is shown as a route that only says why.
 
+// takeOver is how long that may take: a commit for each name that is new.
+const takeOver = 10 * time.Second
+
 // changed takes over a new picture. It is called by the Watcher, one at a time.
 func (m *modems) changed(list []usb.Found) {
 	if !m.everyone() {
 		return // the modems of the boot file look for themselves
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), takeOver)
+	defer cancel()
 	useless := map[string]usb.Found{}
 	for _, f := range list {
 		switch {
 		case f.Port != "":
-			if err := m.use(f, list); err != nil {
+			if err := m.use(ctx, f, list); err != nil {
 				m.log.Error("a modem that was found cannot be used", "usb", f.Path, "err", err)
 			}
 		case f.Code != "" && !m.isAnothers("", f): // else it is told by the route whose modem it was
@@ -38,7 +45,7 @@ func (m *modems) changed(list []usb.Found) {
 			continue
 		}
 		delete(m.stuck, name)
-		if err := m.q.Detach(context.Background(), s.name); err != nil { // at once: it holds nothing
+		if err := m.q.Detach(ctx, s.name); err != nil {
 			m.log.Error("a stick that is gone is still listed", "route", name, "err", err)
 		}
 	}
@@ -59,7 +66,7 @@ func (m *modems) changed(list []usb.Found) {
 // use makes a route of a modem that answers, unless it is one already. A modem
 // is its IMEI. One that tells none, or the same as another that is plugged in
 // (cheap sticks have been seen so), is whatever hangs in that socket.
-func (m *modems) use(f usb.Found, list []usb.Found) error {
+func (m *modems) use(ctx context.Context, f usb.Found, list []usb.Found) error {
 	c, key := Modem{USB: f.Path}, "usb:"+f.Path
 	if f.IMEI != "" && m.ownerOf(f.IMEI, list) == f.Path {
 		c, key = Modem{IMEI: f.IMEI}, "imei:"+f.IMEI
@@ -67,7 +74,7 @@ func (m *modems) use(f usb.Found, list []usb.Found) error {
 	name, known := m.names[key]
 	if !known {
 		name = m.names.free(m.attached)
-		if err := m.names.keep(m.memory, key, name); err != nil {
+		if err := m.names.keep(ctx, m.memory, key, name); err != nil {
 			return err
 		}
 	}
@@ -89,12 +96,12 @@ func (m *modems) use(f usb.Found, list []usb.Found) error {
 // ownerOf is the socket of the stick that an IMEI stands for: where it was
 // before, if it is there still, else the first that says it.
 func (m *modems) ownerOf(imei string, list []usb.Found) (path string) {
-	last := m.last(m.names["imei:"+imei])
+	last, known := m.last(m.names["imei:"+imei])
 	for _, f := range list {
-		if f.Port == "" || !sameDevice(f.IMEI, imei) || m.sockets[f.Path] != "" {
+		if f.Port == "" || !modem.SameIMEI(f.IMEI, imei) || m.sockets[f.Path] != "" {
 			continue
 		}
-		if last.known && last.stick.Path == f.Path {
+		if known && last.Path == f.Path {
 			return f.Path
 		}
 		path = cmp.Or(path, f.Path)
@@ -144,11 +151,11 @@ func (n names) free(taken func(string) bool) string {
 }
 
 // keep gives a modem a name, which is on disk before it is used.
-func (n names) keep(memory route.Memory, key, name string) error {
+func (n names) keep(ctx context.Context, memory route.Memory, key, name string) error {
 	n[key] = name
 	data, err := json.Marshal(n)
 	if err == nil {
-		err = memory.Save(context.Background(), namesKey, data)
+		err = memory.Save(ctx, namesKey, data)
 	}
 	if err != nil {
 		delete(n, key)

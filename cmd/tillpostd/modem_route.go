@@ -90,7 +90,7 @@ func (e *ear) Changed(s route.Status) {
 	if s.Identity != "" {
 		now.SIM = s.Identity
 	}
-	if e.known.Device != "" && e.known.Device != now.Device && !sameDevice(e.known.Device, now.Device) {
+	if e.known.Device != "" && e.known.Device != now.Device && !modem.SameIMEI(e.known.Device, now.Device) {
 		e.report(s.Identity, "modem_changed", fmt.Sprintf("another modem than before: IMEI %s, it was %s", now.Device, e.known.Device))
 	}
 	if e.known.SIM != "" && e.known.SIM != now.SIM {

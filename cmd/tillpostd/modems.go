@@ -29,17 +29,11 @@ type modems struct {
 	watcher *usb.Watcher
 
 	mu      sync.Mutex
-	spots   map[string]spot   // where each route's modem was last, by name
-	sockets map[string]string // without a [[modem]]: sockets that are a route's whatever hangs there
+	spots   map[string]usb.Stick // where each route's modem was last, by name
+	sockets map[string]string    // without a [[modem]]: sockets that are a route's whatever hangs there
 
 	names names             // without a [[modem]]: who is called what
 	stuck map[string]*stuck // routes that only say what is wrong with a stick, by name
-}
-
-// spot is the stick that a route's modem is, or was last.
-type spot struct {
-	stick usb.Stick
-	known bool
 }
 
 // world is where USB is looked at; the zero value is the machine's own.
@@ -61,7 +55,7 @@ const linkDelay = 2 * time.Second
 func newModems(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
 	m := &modems{
 		cfg: cfg, q: q, log: log, memory: q.Memory(sharedMemory),
-		spots: map[string]spot{}, sockets: map[string]string{}, stuck: map[string]*stuck{},
+		spots: map[string]usb.Stick{}, sockets: map[string]string{}, stuck: map[string]*stuck{},
 	}
 	watch := usb.Config{
 		Sys: cfg.world.sys, Dev: cfg.world.dev, Events: cfg.world.events,
@@ -151,7 +145,7 @@ func (m *modems) mayAsk(s usb.Stick) usb.Asking {
 // isFound tells whether a modem is plugged in somewhere, so that no other stick
 // need be asked whether it is that one.
 func (m *modems) isFound(imei string) bool {
-	return slices.ContainsFunc(m.watcher.Sticks(), func(f usb.Found) bool { return sameDevice(f.IMEI, imei) })
+	return slices.ContainsFunc(m.watcher.Sticks(), func(f usb.Found) bool { return modem.SameIMEI(f.IMEI, imei) })
 }
 
 // mayReset says which silent sticks are ours: a stick that the boot file does
@@ -161,8 +155,8 @@ func (m *modems) mayReset(s usb.Stick) bool {
 		return true
 	}
 	return slices.ContainsFunc(m.cfg.Modems, func(c Modem) bool {
-		last := m.last(c.Name)
-		return c.USB == s.Path || c.IMEI != "" && last.known && last.stick.Path == s.Path && last.stick.ID() == s.ID()
+		last, known := m.last(c.Name)
+		return c.USB == s.Path || c.IMEI != "" && known && last.Path == s.Path && last.ID() == s.ID()
 	})
 }
 

@@ -45,7 +45,7 @@ func TestWhoIsAskedAndReset(t *testing.T) {
 		"by the adapter's socket":                          {[]Modem{{USB: "1-1.2"}}, usb.Never, usb.Again, [2]bool{false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &modems{cfg: &Config{Modems: tc.modems}, spots: map[string]spot{}, watcher: usb.New(usb.Config{})}
+			m := &modems{cfg: &Config{Modems: tc.modems}, spots: map[string]usb.Stick{}, watcher: usb.New(usb.Config{})}
 			if a, b := m.mayAsk(sticks[0]), m.mayAsk(sticks[1]); a != tc.modem || b != tc.adapter {
 				t.Errorf("asked: the modem %d, the adapter %d; want %d and %d", a, b, tc.modem, tc.adapter)
 			}
@@ -55,7 +55,7 @@ func TestWhoIsAskedAndReset(t *testing.T) {
 		})
 	}
 	t.Run("by IMEI, once it was seen there", func(t *testing.T) {
-		m := &modems{cfg: &Config{Modems: []Modem{{Name: "counter", IMEI: imei}}}, spots: map[string]spot{}, watcher: usb.New(usb.Config{})}
+		m := &modems{cfg: &Config{Modems: []Modem{{Name: "counter", IMEI: imei}}}, spots: map[string]usb.Stick{}, watcher: usb.New(usb.Config{})}
 		m.remember("counter", sticks[0])
 		if !m.mayReset(sticks[0]) || m.mayReset(sticks[1]) {
 			t.Error("the stick in which the modem was is not reset, or another one is")
@@ -92,18 +92,18 @@ func TestNamesOfFoundModems(t *testing.T) {
 	if got := n.free(nobody); got != "modem-1" {
 		t.Errorf("the first is %s", got)
 	}
-	if err := n.keep(memory, "imei:1", "modem-1"); err != nil {
+	if err := n.keep(t.Context(), memory, "imei:1", "modem-1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.free(provider); got != "modem-3" { // that one is a provider's
 		t.Errorf("the second is %s", got)
 	}
 	memory.full = true
-	if err := n.keep(memory, "imei:2", "modem-3"); !errors.Is(err, errFull) || n["imei:2"] != "" {
+	if err := n.keep(t.Context(), memory, "imei:2", "modem-3"); !errors.Is(err, errFull) || n["imei:2"] != "" {
 		t.Errorf("a name that could not be kept is used: %v, %v", err, n)
 	}
 	memory.full = false
-	if err := n.keep(memory, "imei:2", "modem-3"); err != nil {
+	if err := n.keep(t.Context(), memory, "imei:2", "modem-3"); err != nil {
 		t.Fatal(err)
 	}
 	again, err := loadNames(memory)

@@ -24,7 +24,7 @@ func (m *modems) placeOf(c *Modem) func() modem.Place {
 func (m *modems) byIMEI(name, imei string) modem.Place {
 	list := m.watcher.Sticks()
 	for _, f := range list {
-		if sameDevice(f.IMEI, imei) && !m.isOthersSocket(name, f.Path) {
+		if modem.SameIMEI(f.IMEI, imei) && !m.isOthersSocket(name, f.Path) {
 			return m.at(name, f)
 		}
 	}
@@ -38,7 +38,7 @@ func (m *modems) byIMEI(name, imei string) modem.Place {
 	if len(others) > 0 {
 		missing += "; there is " + strings.Join(others, ", ")
 	}
-	return m.nowhere(name, missing, list)
+	return m.nowhere(name, missing, list, !m.everyone()) // else such a stick has a row of its own
 }
 
 // bySocket is the modem that hangs in a socket, whichever it is.
@@ -49,7 +49,7 @@ func (m *modems) bySocket(name, path string) modem.Place {
 			return m.at(name, f)
 		}
 	}
-	return m.nowhere(name, fmt.Sprintf("no modem is plugged in at USB %s", path), list)
+	return m.nowhere(name, fmt.Sprintf("no modem is plugged in at USB %s", path), list, false)
 }
 
 // byPort is a port by its name. It is used as soon as it is there; while it
@@ -63,7 +63,7 @@ func (m *modems) byPort(name, port string) modem.Place {
 		}
 		return modem.Place{Port: port}
 	}
-	p := m.nowhere(name, fmt.Sprintf("port %s is not there", port), m.watcher.Sticks())
+	p := m.nowhere(name, fmt.Sprintf("port %s is not there", port), m.watcher.Sticks(), true)
 	if p.Code == "" {
 		return modem.Place{Port: port} // the modem's own words for it
 	}
@@ -82,21 +82,25 @@ func (m *modems) at(name string, f usb.Found) modem.Place {
 	return modem.Place{Coming: true, Detail: fmt.Sprintf("looking at %s", f.Stick)}
 }
 
-// nowhere explains a modem that is not found. A stick that cannot be used, in
-// its socket if it had one, else anywhere, is most likely why.
-func (m *modems) nowhere(name, missing string, list []usb.Found) modem.Place {
-	best := usb.Found{}
+// nowhere explains a modem that is not found. A stick that cannot be used is
+// most likely why: one in the socket where it was last or, if it may be
+// anywhere, in any that is not another's.
+func (m *modems) nowhere(name, missing string, list []usb.Found, anywhere bool) modem.Place {
+	var why usb.Found
 	coming := false
-	last := m.last(name)
+	last, known := m.last(name)
 	for _, f := range list {
-		if f.Code != "" && (best.Code == "" || f.Path == last.stick.Path) && !m.isAnothers(name, f) {
-			best = f
+		here := known && f.Path == last.Path
+		switch {
+		case f.Code != "" && (here || anywhere && why.Code == "" && !m.isAnothers(name, f)):
+			why = f
+		case f.Mode == usb.Modem && f.Code == "" && f.Port == "" && f.IMEI == "" && m.mayAsk(f.Stick) == usb.Again:
+			coming = true
 		}
-		coming = coming || f.Mode == usb.Modem && f.Port == "" && f.Code == "" && f.IMEI == "" && m.mayAsk(f.Stick) == usb.Again
 	}
 	switch {
-	case best.Code != "":
-		return modem.Place{Code: best.Code, Detail: missing + "; " + best.Detail}
+	case why.Code != "":
+		return modem.Place{Code: why.Code, Detail: missing + "; " + why.Detail}
 	case coming:
 		return modem.Place{Coming: true, Detail: missing + "; asking what is"}
 	}
@@ -109,7 +113,7 @@ func (m *modems) isAnothers(name string, f usb.Found) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for other, s := range m.spots {
-		if other != name && s.known && s.stick.Path == f.Path {
+		if other != name && s.Path == f.Path {
 			return true
 		}
 	}
@@ -119,18 +123,13 @@ func (m *modems) isAnothers(name string, f usb.Found) bool {
 func (m *modems) remember(name string, s usb.Stick) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.spots[name] = spot{s, true}
+	m.spots[name] = s
 }
 
-func (m *modems) last(name string) spot {
+// last is the stick of a route's modem, as it was seen last.
+func (m *modems) last(name string) (s usb.Stick, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.spots[name]
-}
-
-// sameDevice compares what names a device in an IMEI: its first 14 digits. A
-// check digit may follow, or the software's version (3GPP TS 23.003 §6.2).
-func sameDevice(a, b string) bool {
-	const device = 14
-	return len(a) >= device && len(b) >= device && a[:device] == b[:device]
+	s, known = m.spots[name]
+	return s, known
 }

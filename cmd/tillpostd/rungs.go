@@ -50,9 +50,9 @@ func (m *modems) stickOf(c *Modem) (usb.Stick, bool) {
 		m.log.Error("the stick of a modem cannot be found", "route", c.Name, "err", err)
 		return usb.Stick{}, false
 	}
-	last := m.last(c.Name)
+	last, known := m.last(c.Name)
 	for _, s := range sticks {
-		if c.Port != "" && holds(s, c.Port) || c.USB != "" && c.USB == s.Path || last.known && last.stick.Path == s.Path && last.stick.ID() == s.ID() {
+		if c.Port != "" && holds(s, c.Port) || c.USB != "" && c.USB == s.Path || known && last.Path == s.Path && last.ID() == s.ID() {
 			return s, true
 		}
 	}

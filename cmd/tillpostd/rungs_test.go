@@ -31,7 +31,7 @@ func TestRungsOfAModem(t *testing.T) {
 	if err := os.Symlink(port, link); err != nil {
 		t.Fatal(err)
 	}
-	m := &modems{cfg: &Config{world: world{sys: tree.Sys, dev: tree.Dev}}, log: slog.New(slog.DiscardHandler), spots: map[string]spot{}}
+	m := &modems{cfg: &Config{world: world{sys: tree.Sys, dev: tree.Dev}}, log: slog.New(slog.DiscardHandler), spots: map[string]usb.Stick{}}
 
 	for name, tc := range map[string]struct {
 		modem Modem

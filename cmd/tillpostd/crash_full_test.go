@@ -29,7 +29,7 @@ func TestDiskOf20MBFillsUp(t *testing.T) {
 	defer disk.unmount()
 	defer b.kill()
 	b.start("-log", "info")
-	b.makeKey("send,read")
+	b.makeKey("send,read,admin")
 
 	o := newOrdeal(t, b, 0, 1, c)
 	for _, status := range o.flood(t.Context()) {

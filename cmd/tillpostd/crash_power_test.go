@@ -86,7 +86,7 @@ func cutOneDisk(t *testing.T, bin string, n int) (accepted, lost int) {
 	defer func() { disk.unmount() }()
 	defer b.kill()
 	b.start("-log", "info")
-	b.makeKey("send,read")
+	b.makeKey("send,read,admin")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	o := newOrdeal(t, b, 0, 1, c)

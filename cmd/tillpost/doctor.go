@@ -13,6 +13,7 @@ import (
 
 	"tillpost/modem/usb"
 	"tillpost/queue/route"
+	"tillpost/webui/api/wire"
 )
 
 // diagnosis is what the doctor found on the machine it runs on.
@@ -113,9 +114,27 @@ func (t *tool) examineDaemon(ctx context.Context, d *diagnosis) {
 	}
 	d.Daemon = status.Status + ": " + status.Reason
 	for _, r := range status.Routes {
-		if r.State == route.Hand || r.State == route.Stopped {
+		switch {
+		case r.State == route.Hand || r.State == route.Stopped:
 			d.trouble(r.Name, r.Reason, r.Detail)
+		case r.State == route.Ready:
+			t.examineRoute(ctx, d, r.Name)
 		}
+	}
+}
+
+// examineRoute has the daemon ask a modem what keeps messages from going; what
+// cannot be asked that is no modem.
+func (t *tool) examineRoute(ctx context.Context, d *diagnosis, name string) {
+	found, err := t.box.Examine(ctx, name)
+	if p, ok := errors.AsType[*wire.Problem](err); ok && p.Code == "route_cannot" {
+		return
+	}
+	if err != nil {
+		d.Notes = append(d.Notes, fmt.Sprintf("%s could not be examined: %v", name, err))
+	}
+	for _, sentence := range found {
+		d.trouble(name, sentence, "")
 	}
 }
 

@@ -82,6 +82,20 @@ func TestDoctorFindsNothing(t *testing.T) {
 	}
 }
 
+// What the modem itself has to say is asked, too.
+func TestDoctorAsksTheModem(t *testing.T) {
+	b, c := newBox(t), newClinic(t)
+	b.modem.mu.Lock()
+	b.modem.found = []string{"The network offers no short messages over LTE."}
+	b.modem.mu.Unlock()
+	until(t, "the modem is ready", func() bool { return strings.Contains(b.must(t, "status"), "ready") })
+	out, errs, code := b.says(t, "", "doctor", "-root", c.root)
+	if code != failed || !strings.Contains(errs, "one thing wants a hand") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	wants(t, out, "counter: The network offers no short messages over LTE.", "note: no modem is plugged in at any USB socket")
+}
+
 func TestDoctorNamesWhoHoldsAPort(t *testing.T) {
 	b, c := newBox(t), newClinic(t)
 	c.quectel("1-1.3", 0)

@@ -50,9 +50,11 @@ const (
 	restartEvery = 5 * time.Minute
 	// A modem that was well for so long starts at the foot of the ladder.
 	wellAfter = 10 * time.Minute
-	// After the last rung a person is told. Meanwhile the modem is looked at
-	// as often as ever; only the ladder waits so long before it begins anew.
-	restFor = 15 * time.Minute
+	// After the last rung a person is told, and the ladder rests before it
+	// begins anew: briefly at first, then ever longer. A modem that is silent
+	// is asked meanwhile as often as ever.
+	restFirst = time.Minute
+	restMost  = 15 * time.Minute
 	// What a rung from outside may take, and the modem after it.
 	outsideLimit = time.Minute
 	outsideTakes = 30 * time.Second
@@ -62,13 +64,14 @@ const (
 // end one.
 type ladder struct {
 	record  []route.Rung
-	at      int       // the rung tried last since the modem was well; -1: none
-	open    bool      // … and whether it helped is not known yet
-	calm    time.Time // until then silence is no news: a rung takes so long
-	rested  time.Time // the rest at the top ends
-	since   time.Time // ready since
-	restart time.Time // last restart
-	due     bool      // a restart is to be sent on the next connection that answers
+	at      int           // the rung tried last since the modem was well; -1: none
+	open    bool          // … and whether it helped is not known yet
+	calm    time.Time     // until then silence is no news: a rung takes so long
+	rest    time.Duration // the last one at the top …
+	rested  time.Time     // … and when it ends
+	since   time.Time     // ready since
+	restart time.Time     // last restart
+	due     bool          // a restart is to be sent on the next connection that answers
 }
 
 func newLadder(outside []Rung) ladder {
@@ -102,7 +105,8 @@ func (l *ladder) climb(now time.Time, t trouble, silent, owed bool) int {
 		}
 		return i
 	}
-	l.at, l.open, l.rested = -1, false, now.Add(restFor)
+	l.rest = min(max(2*l.rest, restFirst), restMost)
+	l.at, l.open, l.rested = -1, false, now.Add(l.rest)
 	return len(l.record)
 }
 
@@ -126,7 +130,7 @@ func (l *ladder) isWell() (news bool) {
 		l.record[l.at].Helped++
 	}
 	news = l.at >= 0
-	l.at, l.open, l.rested = -1, false, time.Time{}
+	l.at, l.open, l.rest = -1, false, 0
 	return news
 }
 
@@ -170,7 +174,7 @@ func (m *Modem) well() {
 func (m *Modem) arrived() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ladder.since = time.Now()
+	m.ladder.since, m.ladder.rested = time.Now(), time.Time{}
 }
 
 // longWell is well for a modem that has nothing to carry.
@@ -190,6 +194,13 @@ func (m *Modem) bearSilence() bool {
 	defer m.mu.Unlock()
 	now := time.Now()
 	return now.Before(m.ladder.calm) || now.Before(m.ladder.rested)
+}
+
+// resting is how long the rest at the top lasts.
+func (m *Modem) resting() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return time.Until(m.ladder.rested)
 }
 
 // care returns what s tells of the device's care, a copy that may be changed.
@@ -254,7 +265,7 @@ func (s *session) recovering(t trouble) state {
 				if silent {
 					return nil, t.why
 				}
-				t.held, t.wait = "modem_silent", restFor
+				t.held, t.wait = "modem_silent", s.m.resting()
 				return s.resting(t), nil
 			}
 		}

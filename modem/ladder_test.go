@@ -67,6 +67,26 @@ func TestLadderRecord(t *testing.T) {
 	}
 }
 
+// The rest at the top grows, and begins small again once the modem was well.
+func TestLadderRests(t *testing.T) {
+	l, now := newLadder(nil), time.Now()
+	silent := trouble{why: at.ErrSilent}
+	rest := func() time.Duration {
+		for l.climb(now, silent, true, true) < rungOutside {
+		}
+		return l.rested.Sub(now)
+	}
+	var got []time.Duration
+	for range 6 {
+		got = append(got, rest())
+	}
+	l.isWell()
+	got = append(got, rest())
+	if want := []time.Duration{1, 2, 4, 8, 15, 15, 1}; !slices.EqualFunc(got, want, func(a, b time.Duration) bool { return a == b*time.Minute }) {
+		t.Errorf("it rests %v, want %v minutes", got, want)
+	}
+}
+
 // stubborn plugs a modem that only a rung from outside brings back, and
 // returns the calls of the two there are.
 func stubborn(t *testing.T, fault string, peer sim.Config) (b *bench, calls func() []string) {

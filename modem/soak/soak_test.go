@@ -282,8 +282,12 @@ func (b *box) run(modems []*modem.Modem, long time.Duration) (*ledger, int) {
 			if len(deck) == 0 { // each once, before any comes again
 				deck = shuffled(r, long)
 			}
-			b.harm(r.IntN(howMany), deck[0])
-			deck = deck[1:]
+			// One at a time: what is queued at a modem that is down would
+			// strike it again each time it comes up.
+			if n := r.IntN(howMany); b.works(n) {
+				b.harm(n, deck[0])
+				deck = deck[1:]
+			}
 		case <-over.C:
 			going = false
 		}
@@ -490,6 +494,12 @@ func (b *box) settled(l *ledger) (n int) {
 		}
 	}
 	return n
+}
+
+func (b *box) works(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready[fmt.Sprint("modem", n)]
 }
 
 // allReady, heard and replies want the lock held.

@@ -83,6 +83,7 @@ func (b *box) open(routes ...*routetest.Fake) {
 		go func() { ended <- q.Run(ctx) }()
 	}
 	b.db, b.q, b.o = db, q, o
+	synctest.Wait() // the routes are ready
 	b.halt = func() {
 		cancel()
 		for range runs {

@@ -78,7 +78,7 @@ func (o *Outreach) replan(tx *store.Tx, b *Booking, event string, now time.Time,
 			continue
 		}
 		if r.On.Event == OnReminder {
-			err = o.planReminder(tx, r, e, now, notices)
+			err = o.planReminder(tx, r, e, now, true, notices)
 		} else if r.On.Event == onBooking+event {
 			err = o.planNotice(tx, r, e, event, oldStart, now, notices)
 		}
@@ -174,8 +174,9 @@ func (o *Outreach) planNotice(tx *store.Tx, r *Rule, b *Booking, event string, o
 	return plans.Put(tx, &plan{Owner: ownerBooking + b.ID, Rule: r.Name, Due: n.At, Key: event + " " + strconv.Itoa(b.Version), OldStart: oldStart})
 }
 
-// planReminder plans what is said before or after a booking.
-func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time, notices *[]Notice) error {
+// planReminder plans what is said before or after a booking. fresh: the booking
+// was made or moved just now, so that a reminder that is late may go at once.
+func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time, fresh bool, notices *[]Notice) error {
 	if b.Status != Confirmed || b.Contact == "" || r.Off {
 		return nil
 	}
@@ -193,7 +194,7 @@ func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time
 	}
 	n := Notice{Event: "reminder", Rule: r.Name, Channel: r.Channel, Outcome: "planned", At: due}
 	if !due.After(now) && r.On.Offset.Before() || !due.After(now) && r.On.Lead != "" {
-		if r.Late != "now" || !r.limit(b, o.cfg.Location).After(now) {
+		if r.Late != "now" || !fresh || !r.limit(b, o.cfg.Location).After(now) {
 			n.Outcome, n.Why, n.At = "suppressed", "it would have been due before now", time.Time{}
 			*notices = append(*notices, n)
 			return nil
@@ -348,7 +349,7 @@ func (o *Outreach) replanRule(ctx context.Context, r *Rule) error {
 				if !o.about(r, b) {
 					continue
 				}
-				if err := o.planReminder(tx, r, b, now, &[]Notice{}); err != nil {
+				if err := o.planReminder(tx, r, b, now, false, &[]Notice{}); err != nil {
 					return err
 				}
 			}

@@ -85,8 +85,8 @@ func (o *Outreach) preview(c *Campaign, s *selection) (*Preview, error) {
 		return nil, err
 	}
 	p := &Preview{
-		Recipients: len(s.list), Merged: s.merged, Excluded: slices.Concat([]Excluded{}, s.left.list), Refused: []Excluded{},
-		ByParts: map[string]int{}, First: []Shown{}, Replaced: []Replaced{}, Fields: slices.Concat([]string{}, w.fields()), Unknown: []Placeholder{},
+		Recipients: len(s.list), Merged: s.merged, Excluded: append([]Excluded{}, s.left.list...), Refused: []Excluded{},
+		ByParts: map[string]int{}, First: []Shown{}, Replaced: []Replaced{}, Fields: append([]string{}, w.fields()...), Unknown: []Placeholder{},
 	}
 	for _, parsed := range w.parsed {
 		p.Unknown = append(p.Unknown, parsed.Unknown()...)

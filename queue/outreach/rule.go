@@ -204,7 +204,7 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 	if err := o.normalRule(&r); err != nil {
 		return nil, err
 	}
-	names, err := o.registerNames(r.ofBooking())
+	names, judged, err := o.registerNames(r.ofBooking())
 	if err != nil {
 		return nil, err
 	}
@@ -234,8 +234,8 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 		if err != nil {
 			return err
 		}
-		if err := w.unknown(); err != nil && len(names) > len(bookingNames)+len(contactFields) {
-			return err // a register without attributes says nothing yet
+		if err := w.unknown(); err != nil && judged {
+			return err
 		}
 		r.Created, r.Updated, r.By, r.From, r.Done, r.Last = now, now, by, today, "", nil
 		if was != nil {
@@ -253,27 +253,31 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 }
 
 // registerNames are the names that some contact, and some booking, has a value
-// for.
-func (o *Outreach) registerNames(booked bool) (Names, error) {
-	names := fieldNames()
-	err := o.EachContact(func(c *Contact) error {
+// for. judged is false while there are none yet, so that nobody can say that a
+// placeholder is wrong.
+func (o *Outreach) registerNames(booked bool) (names Names, judged bool, err error) {
+	names = fieldNames()
+	err = o.EachContact(func(c *Contact) error {
+		judged = judged || !booked
 		for name := range c.Attrs {
 			names[name] = true
 		}
 		return nil
 	})
 	if err != nil || !booked {
-		return names, err
+		return names, judged, err
 	}
 	for name := range bookingNames {
 		names[name] = true
 	}
-	return names, each(o.db, bookings, func(_ *store.Tx, b *Booking) error {
+	err = each(o.db, bookings, func(_ *store.Tx, b *Booking) error {
+		judged = true
 		for name := range b.Attrs {
 			names[name] = true
 		}
 		return nil
 	})
+	return names, judged, err
 }
 
 // fieldNames are the names that every contact has, in all languages.

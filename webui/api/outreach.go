@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func listed[T any](items []T, next string, err error) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(http.StatusOK, wire.Page[T]{Items: slices.Concat([]T{}, items), Next: next})
+	return answer(http.StatusOK, wire.Page[T]{Items: append([]T{}, items...), Next: next})
 }
 
 // done answers a call that leaves nothing to show.

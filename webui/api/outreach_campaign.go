@@ -60,7 +60,7 @@ func telling(c *outreach.Campaign, rep *outreach.Report) wire.Campaign {
 		Name: c.Name, Kind: string(c.Kind), State: string(c.State), Template: c.Template, Texts: c.Texts, Class: string(c.Class),
 		Audience: c.Audience, Consent: c.Consent, Throttle: c.Throttle, ExternalID: c.ExternalID, Till: c.Till, By: c.By,
 		Created: c.Created, Updated: c.Updated, Started: clock(c.Started), Due: clock(c.Due), Ended: clock(c.Ended),
-		Recipients: c.Recipients, Merged: c.Merged, Excluded: slices.Concat([]wire.Excluded{}, c.Excluded), Handed: c.Handed, Refused: c.Refused,
+		Recipients: c.Recipients, Merged: c.Merged, Excluded: append([]wire.Excluded{}, c.Excluded...), Handed: c.Handed, Refused: c.Refused,
 		States: map[string]int{}, Failures: []wire.Failure{},
 	}
 	if rep != nil {

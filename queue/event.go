@@ -62,6 +62,7 @@ const (
 	KindResumed     Kind = "resumed"     //
 	KindClock       Kind = "clock"       // the time jumped, or is known now: Code says how well, Detail from whom and by how much
 	KindHook        Kind = "hook"        // a webhook stopped, gave an event up, or works again: Ref is its name, Code says which
+	KindSettings    Kind = "settings"    // somebody changed settings: Detail names them
 	KindCampaign    Kind = "campaign"    // Ref is its name, Code what became of it, Detail the counts
 	KindRule        Kind = "rule"        // the same of a rule's run
 )

@@ -6,5 +6,5 @@ var Kinds = []Kind{
 	KindAccepted, KindDue, KindTaken, KindPart, KindSent, KindNotOffered, KindRetry, KindRejected, KindUnknown,
 	KindInterrupted, KindReport, KindNoReport, KindResent, KindSettled, KindRestarted, KindRelayed, KindErased,
 	KindHeld, KindReleased, KindRerouted, KindQuota, KindExpired, KindCancelled, KindReceived, KindOptOut, KindOptIn,
-	KindRoute, KindNotice, KindPaused, KindResumed, KindClock, KindHook, KindCampaign, KindRule,
+	KindRoute, KindNotice, KindPaused, KindResumed, KindClock, KindHook, KindSettings, KindCampaign, KindRule,
 }

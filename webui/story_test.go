@@ -135,7 +135,7 @@ func TestEveryEventHasAHeading(t *testing.T) {
 	}
 	elsewhere := map[string]bool{ // about a route, a SIM or somebody's wish
 		"taken": true, "part": true, // made of words and numbers
-		"quota": true, "received": true, "opt_out": true, "opt_in": true, "route": true, "notice": true, "paused": true, "resumed": true, "clock": true, "hook": true,
+		"quota": true, "received": true, "opt_out": true, "opt_in": true, "route": true, "notice": true, "paused": true, "resumed": true, "clock": true, "hook": true, "settings": true,
 		"campaign": true, "rule": true, // of those who cause messages
 	}
 	kinds := regexp.MustCompile(`Kind = "([a-z_]+)"`).FindAllStringSubmatch(string(source), -1)

@@ -49,6 +49,7 @@ type Config struct {
 	Outreach *outreach.Outreach // contacts, rules and campaigns; nil: as api.Config says
 
 	Hostnames []string       // further names the page may be called by
+	Stored    *api.Settings  // as api.Config.Settings
 	Language  string         // of the shop; default en
 	Location  *time.Location // of the shop; default local
 	Version   string
@@ -112,7 +113,7 @@ func New(cfg Config) (*Site, error) {
 	}
 	s.API, err = api.New(api.Config{
 		Queue: cfg.Queue, DB: cfg.DB, Outreach: cfg.Outreach, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
-		Version: cfg.Version, Tally: s.tally, SetUp: s.door.SetUp,
+		Version: cfg.Version, Tally: s.tally, Settings: cfg.Stored, SetUp: s.door.SetUp,
 	})
 	if err != nil {
 		return nil, err

@@ -25,6 +25,7 @@ var verbs = []verb{
 	{"cancel", "cancel ID", "stop a message that has not left", (*tool).cancel},
 	{"preview", "preview [-to NUMBER] [-class C] [-pool P] [-encoding E] [-lang L] TEXT\n  preview -template TEXT [-missing refuse|leave_out] [-n N] FILE.csv", "what would be sent, in how many parts, at what price; sends nothing. A template names columns of the file: #NAME#, [NAME], {name}", (*tool).preview},
 	{"status", "status", "how the box is, in one look", (*tool).status},
+	{"settings", "settings [KEY VALUE]", "every setting and where it comes from, or change one; VALUE null goes back", (*tool).settings},
 	{"routes", "routes", "modems and providers", (*tool).routes},
 	{"modem", "modem NAME (status|examine|restart|ussd CODE|pin)", "one modem; pin asks for the PIN, examine for what keeps messages from going", (*tool).modem},
 	{"key", "key (add NAME -scope S,S [-callback HOST,HOST] [-per-hour N] [-per-day N]|list|revoke NAME)", "keys of tills and scripts", (*tool).keys},

@@ -39,6 +39,11 @@ type Config struct {
 	world    world          // where USB modems are looked for
 	location *time.Location // of Timezone
 	tariffs  text.Tariffs   // of Tariffs
+
+	boot     []byte            // the file as it was read; nil: there is none
+	bootFile string            //
+	origins  map[string]string // where a setting comes from, by its dotted name; none: it is as it came
+	base     *Config           // without what the store keeps; nil: it keeps nothing
 }
 
 // TLS is [tls].

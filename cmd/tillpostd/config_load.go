@@ -21,6 +21,7 @@ import (
 	"tillpost/queue"
 	"tillpost/queue/text"
 	"tillpost/webui/api"
+	"tillpost/webui/api/wire"
 )
 
 // loadConfig reads and validates the boot file. A file that does not exist is
@@ -54,6 +55,12 @@ func parseConfig(file string, data []byte) (*Config, *problems) {
 		}
 		ps.list = append(ps.list, p)
 		return nil, ps
+	}
+	cfg.boot, cfg.bootFile, cfg.origins = data, file, map[string]string{}
+	inFile := map[string]bool{}
+	leaves("", tree, inFile)
+	for key := range inFile {
+		cfg.origins[key] = wire.OriginFile
 	}
 	ps.bind("", tree, reflect.ValueOf(cfg).Elem())
 	cfg.readSecrets(ps)

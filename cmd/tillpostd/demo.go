@@ -90,7 +90,12 @@ func runDemo(ctx context.Context, log *slog.Logger, out io.Writer) (err error) {
 	cfg.Tariffs = []Tariff{{Prefix: "+31", PerPart: "0.045", Currency: "EUR"}, {Prefix: "+31", PerPart: "0.06", Currency: "EUR", Pool: s.Pool}}
 	cfg.validate(&problems{}) // fills in what follows from the rest
 
-	return serve(ctx, cfg, log, func(d *daemon) error { return welcome(ctx, d, out) })
+	ready := func(d *daemon) error { return welcome(ctx, d, out) }
+	return keepServing(func() error {
+		first := ready
+		ready = nil
+		return serve(ctx, cfg, log, first)
+	})
 }
 
 // welcome makes a key and a password and prints what a newcomer needs.

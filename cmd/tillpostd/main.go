@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		log.Warn("boot file", "problem", p.String())
 	}
 	cfg.world.sys = *sysfs
-	return exit(stderr, serve(ctx, cfg, log, nil))
+	return exit(stderr, keepServing(func() error { return serve(ctx, cfg, log, nil) }))
 }
 
 // exit chooses the exit code, and tells the reason of a failure once.

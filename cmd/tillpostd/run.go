@@ -21,6 +21,7 @@ import (
 	"tillpost/systemd"
 	"tillpost/webui"
 	"tillpost/webui/api"
+	"tillpost/webui/api/wire"
 )
 
 const (
@@ -63,6 +64,9 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if cfg, err = cfg.settled(db, log); err != nil {
+		return err
+	}
 
 	q, err := queue.New(queue.Config{
 		DB: db, Log: log,
@@ -107,7 +111,10 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		q.OnErase(drop.Forget)
 	}
 
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	site, err := webui.New(webui.Config{
+		Stored: cfg.forAPI(func() { fail(errAgain) }), Settings: cfg.forPage,
 		Queue: q, DB: db, Outreach: reach, Log: log,
 		DataDir: cfg.DataDir, Hostnames: cfg.Hostnames,
 		Language: cfg.Language, Location: cfg.location, Version: buildVersion(),
@@ -120,6 +127,11 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 
 	listeners, err := listen(cfg.Listen)
+	if err != nil && cfg.base != nil && cfg.originOf("listen") == wire.OriginStore {
+		// A box that nobody can reach could not be told better.
+		log.Error("the stored addresses cannot be used, so those of the boot file are", "err", err)
+		listeners, err = listen(cfg.base.Listen)
+	}
 	if err != nil {
 		return err
 	}
@@ -139,8 +151,6 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 
 	// Three groups, because the way down has an order.
-	running, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
 	front := newGroup(fail) // HTTP and socket: takes messages
 	core := newGroup(fail)  // queue, lanes, routes
 	back := newGroup(fail)  // pages' news, watchdog: looks on until the end
@@ -169,7 +179,9 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 
 	<-running.Done()
-	manager.Stopping()
+	if !errors.Is(context.Cause(running), errAgain) {
+		manager.Stopping()
+	}
 	log.Info("stopping", "why", context.Cause(running))
 	reason := context.Cause(running)
 	if ctx.Err() != nil {

@@ -55,7 +55,8 @@ type Config struct {
 	// nobody runs, so nothing of it is ever due.
 	Outreach *outreach.Outreach
 
-	Tally *tally.Tally // for /metrics; nil: it has no events
+	Settings *Settings    // nil: the box has none to show
+	Tally    *tally.Tally // for /metrics; nil: it has no events
 
 	// SetUp tells whether a password is set for the page, and the code that
 	// allows to set one. It is asked for the operator's socket alone. Nil: a
@@ -84,7 +85,7 @@ type API struct {
 // Schema is what store.Open must know to hold keys, kept answers, webhooks and
 // what outreach keeps.
 func Schema() []store.Schema {
-	return append(slices.Concat(hook.Schema(), outreach.Schema()), keyTable, keptTable)
+	return append(slices.Concat(hook.Schema(), outreach.Schema()), keyTable, keptTable, settingTable)
 }
 
 // New readies the API. Run must be called too.

@@ -156,6 +156,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"ListRow": wire.ListRow{}, "ListRows": wire.Page[wire.ListRow]{}, "Excluded": wire.Excluded{}, "Failure": wire.Failure{}, "Shown": wire.Shown{}, "Replaced": wire.Replaced{},
 		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{},
 		"NewWebhook": wire.NewWebhook{}, "Webhook": wire.Webhook{}, "Webhooks": wire.Page[wire.Webhook]{}, "Replay": wire.Replay{},
+		"Setting": wire.Setting{}, "Settings": wire.Page[wire.Setting]{}, "SettingsChange": struct{}{}, "SettingsChanged": wire.SettingsChanged{},
 		"WebhookTest": wire.WebhookTest{}, "HookCall": wire.HookCall{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {

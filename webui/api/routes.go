@@ -68,6 +68,9 @@ var endpoints = []endpoint{
 	{method: "POST", path: "/routes/{name}/examine", scopes: may(Admin), handle: (*API).examine, secret: true}, // a repeat is to look again
 	{method: "POST", path: "/routes/{name}/pin", scopes: may(Admin), handle: (*API).enterPIN, secret: true},
 
+	{method: "GET", path: "/settings", scopes: may(Admin), handle: (*API).getSettings},
+	{method: "PUT", path: "/settings", scopes: may(Admin), handle: (*API).putSettings},
+
 	{method: "GET", path: "/webhooks", scopes: may(Admin), handle: (*API).listWebhooks},
 	{method: "GET", path: "/webhooks/{name}", scopes: may(Admin), handle: (*API).getWebhook},
 	{method: "PUT", path: "/webhooks/{name}", scopes: may(Admin), handle: (*API).putWebhook},

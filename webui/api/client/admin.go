@@ -69,3 +69,16 @@ func (c *Client) get(ctx context.Context, method, path string) (*http.Response, 
 	}
 	return resp, nil
 }
+
+// Settings lists every setting, as it is in force, and where it comes from.
+func (c *Client) Settings(ctx context.Context) ([]wire.Setting, error) {
+	var out wire.Page[wire.Setting]
+	err := c.call(ctx, "GET", "/settings", nil, "", nil, &out)
+	return out.Items, err
+}
+
+// ChangeSettings stores settings, in the shape of the boot file. The box begins
+// anew with them in a moment.
+func (c *Client) ChangeSettings(ctx context.Context, change map[string]any) (out wire.SettingsChanged, err error) {
+	return out, c.call(ctx, "PUT", "/settings", nil, "", change, &out)
+}

@@ -323,6 +323,27 @@ type Key struct {
 	By      string    `json:"by,omitempty"`
 }
 
+// Where a setting comes from.
+const (
+	OriginDefault = "default" // the box came so
+	OriginFile    = "file"    // the boot file says it, and wins
+	OriginStore   = "store"   // it was set by wizard, page or API
+)
+
+// Setting is one setting of the box, as it is in force.
+type Setting struct {
+	Key    string `json:"key"` // as in the boot file: limits.max_parts
+	Value  any    `json:"value"`
+	Origin string `json:"origin"` // default | file | store
+	Fixed  bool   `json:"fixed"`  // it can be changed in the boot file only
+}
+
+// SettingsChanged is the answer to PUT /settings.
+type SettingsChanged struct {
+	Keys    []string `json:"keys"`
+	Restart bool     `json:"restart"` // the box begins anew with them, in a moment
+}
+
 // Webhook is PUT /webhooks/{name}, and how it fares. Of what goes in only URL
 // is needed.
 type Webhook struct {

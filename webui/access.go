@@ -42,6 +42,8 @@ func (s *Site) routes() *http.ServeMux {
 	inside("POST /inbox/{seq}/{act}", decides, s.actOnInbound)
 	inside("GET /ways/{name}", looks, s.showWay)
 	inside("POST /ways/{name}/{act}", looks, s.askWay)
+	inside("GET /manual", writes, s.manual)
+	inside("GET /manual/{at}", writes, s.manual)
 	inside("GET /settings", looks, s.showSettings)
 	inside("GET /settings/{at}", looks, s.showSettings)
 	inside("POST /settings/keys", steers, s.addKey)

@@ -159,6 +159,10 @@ func (s *furnished) everyPage() []pageAt {
 		{"settings-backup", "/settings/backup"},
 		{"way-modem", "/ways/Counter"},
 		{"way-provider", "/ways/Provider"},
+		{"manual-managers", "/manual"},
+		{"manual-technicians", "/manual/technicians"},
+		{"manual-tills", "/manual/tills"},
+		{"manual-failures", "/manual/failures"},
 		{"nothing", "/nothing"},
 	}
 }

@@ -225,6 +225,7 @@ type wayView struct {
 	Now     string // this second
 	Hand    string // what a hand must do; empty: nothing
 	HandH   string
+	Help    string // address in the manual
 	Act     string // resume | restart; empty: none
 	Tech    [][2]string
 }
@@ -285,7 +286,7 @@ func (p *page) way(r queue.RouteInfo, l lamp.Way) wayView {
 		v.Now = p.T("now_not")
 	}
 	if l.Colour != lamp.OK {
-		v.Hand, v.HandH = p.Words(l.Code), p.T("what_to_do")
+		v.Hand, v.HandH, v.Help = p.Words(l.Code), p.T("what_to_do"), p.help(l.Code)
 		if l.Colour == lamp.Info {
 			v.HandH = p.T("good_to_know")
 		}

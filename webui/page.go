@@ -154,6 +154,7 @@ type lampView struct {
 	After   string // what happens to those who wait
 	Route   string // way out that the button is for
 	Act     string // resume | restart; empty: no button
+	Help    string // address in the manual; empty: nothing is the matter
 }
 
 // Title of the tab begins with the sign.
@@ -174,6 +175,9 @@ func (p *page) lamp(b lamp.Box) lampView {
 			v.Since = strings.TrimPrefix(v.Since+", "+since, ", ")
 		}
 		v.Route, v.Act = b.Route, p.site.remedy(b.Route, b.Code)
+	}
+	if b.Colour != lamp.OK {
+		v.Help = p.help(b.Code)
 	}
 	switch {
 	case b.Health == lamp.Down:

@@ -271,7 +271,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
-		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

@@ -19,6 +19,7 @@ type messageView struct {
 	To       string
 	Sign     string
 	H1, Sub  string
+	Help     string // address in the manual; empty: all is well
 	Steps    []stepView
 	Rails    []int // numbers of the parts that have a rail of their own; one 0: all together
 	Segments []string
@@ -88,6 +89,9 @@ func (s *Site) readMessage(p *page, id string) (*messageView, error) {
 		v.Segments = append(v.Segments, seg.Text)
 	}
 	v.H1, v.Sub = p.verdict(m)
+	if why, _ := s.queue.Explain(m); !quiet[why.Code] {
+		v.Help = p.help(why.Code)
+	}
 	v.Rails = rails(m)
 	v.Steps = p.tellStory(m, story, v.Rails)
 	v.Facts = p.facts(m)

@@ -116,10 +116,11 @@ type Modem struct {
 	present  func(path string) bool
 
 	// Of Run.
-	where Place // of the connection, or of the search for one
-	sink  route.Sink
-	jobs  chan job // to the worker that talks to the sink
-	owed  *at.Owed // an answer that the last connection did not live to hear
+	where    Place // of the connection, or of the search for one
+	sink     route.Sink
+	jobs     chan job // to the worker that talks to the sink
+	answered pledge   // the last one whose message was answered (stored.go)
+	owed     *at.Owed // an answer that the last connection did not live to hear
 
 	mu       sync.Mutex
 	status   route.Status

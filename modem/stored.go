@@ -77,7 +77,8 @@ func (s *session) offer(ctx context.Context, tag offered, n int, sub submit) (at
 		return s.conn.Submit(ctx, tag, sub.length, sub.hex)
 	}
 	place := slot{s.writesTo, index}
-	if err := s.promise(ctx, pledge{ID: tag.id, To: tag.to, N: n, Memory: s.writesTo, Index: index, Hash: hash, At: time.Now()}); err != nil {
+	p := pledge{ID: tag.id, To: tag.to, N: n, Memory: s.writesTo, Index: index, Hash: hash, At: time.Now()}
+	if err := s.promise(ctx, p); err != nil {
 		s.log.Warn("where the message lies cannot be written down; it is sent without", "err", err)
 		s.drop(place)
 		return s.conn.Submit(ctx, tag, sub.length, sub.hex)
@@ -86,6 +87,7 @@ func (s *session) offer(ctx context.Context, tag offered, n int, sub submit) (at
 	if isLost(err) {
 		return done, err // the place is looked at when the modem is back
 	}
+	s.m.answered = p
 	if err != nil {
 		s.distrust(ctx, place)
 	}
@@ -102,8 +104,12 @@ func (s *session) promise(ctx context.Context, p pledge) error {
 	return s.m.cfg.Memory.Save(ctx, s.pledgeKey(), b)
 }
 
-// drop has a place cleared when the line is free.
+// drop has a place cleared when the line is free, once: when it was cleared, a
+// message from the network may lie there.
 func (s *session) drop(place slot) {
+	if !s.claim(place) {
+		return
+	}
 	s.mu.Lock()
 	s.acks = append(s.acks, ack{slot: place})
 	s.mu.Unlock()
@@ -176,6 +182,10 @@ func (s *session) redeem(ctx context.Context) error {
 	}
 	if hash, bad := bodyHash(raw); err != nil || bad != nil || hash != p.Hash {
 		return nil // it was cleared behind an answer, and may hold something else by now
+	}
+	if p.At.Equal(s.m.answered.At) {
+		s.drop(place) // no answer is missing, only the place was not cleared
+		return nil
 	}
 	if stat != stoSent || !s.believed() {
 		s.log.Info("the modem's memory does not tell whether a lost message left", "msg", p.ID)

@@ -132,6 +132,34 @@ func TestLateAnswerMeets(t *testing.T) {
 			}
 		})
 	})
+	// Of an error before the next prompt nobody can tell whose it is. To credit
+	// it to the old message would give that one back, and send it twice.
+	t.Run("a_refusal_before_the_next_prompt", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := dial(t, cfg)
+			lost(t, c, p)
+			resync(t, c, p)
+			go func() {
+				p.expect("AT+CMGS=23\r")
+				p.say("+CMS ERROR: 38")
+				p.raw("\r\n> ")
+				p.expect(pdu + "\x1a")
+				p.say("+CMGS: 42", "OK")
+				p.expect("AT+CMGS=23\r")
+				p.say("+CMS ERROR: 302")
+			}()
+			if got, err := c.Submit(t.Context(), "new", length, pdu); err != nil || got.MR != 42 {
+				t.Errorf("new: %+v, %v", got, err)
+			}
+			if e, ok := c.Take(); ok {
+				t.Errorf("%+v was credited", e.Late)
+			}
+			_, err := c.Submit(t.Context(), "newer", length, pdu) // nothing is owed now: this one is its own
+			if e, ok := errors.AsType[*Error](err); !ok || e.Code != 302 {
+				t.Errorf("newer: %v", err)
+			}
+		})
+	})
 	t.Run("nobody_after_five_minutes", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, p := dial(t, cfg)

@@ -181,10 +181,15 @@ func (c *Conn) final(mapped string) {
 	switch {
 	case time.Now().Before(c.stale):
 		c.stale = time.Time{} // the OK of the late +CMGS just reported
-	case c.owes() && !c.murky && strings.HasPrefix(mapped, "+CMS") && (x == nil || x.sms && x.phase != Gone):
+	case c.owes() && !c.murky && strings.HasPrefix(mapped, "+CMS") && x == nil:
 		// A CMS error where nothing of ours can have one: it answers the
 		// Submit that was given up.
 		c.push(Event{Late: &Late{Tag: c.owed.tag, MR: -1, Err: numbered("AT+CMGS", "CMS", strings.TrimSpace(mapped[len("+CMS ERROR:"):]))}})
+		c.owed = nil
+	case c.owes() && strings.HasPrefix(mapped, "+CMS") && x != nil && x.sms && x.phase != Gone:
+		// It answers the Submit that was given up, or the one that has no
+		// prompt yet: nobody can tell, so it is credited to neither. If it was
+		// this one's, its prompt stays out, and nothing was sent.
 		c.owed = nil
 	case x == nil:
 		c.cfg.Log.Debug("a final result that nobody waits for")

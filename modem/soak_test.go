@@ -28,7 +28,7 @@ var soakFaults = []string{
 	"cmgs: unplug for 4s", "ctrl-z: unplug for 4s", "answer: unplug for 4s", "unplug for 20s",
 	"registration 2", "registration 1", "registration 1", "storage full",
 	"csq: hang", "any: error cme 100", "cmgl: hang", "header: urc ^RSSI: 9", "cnma: hang",
-	"cmss: hang", "cmgw: hang", "cmgw: error cms 322", "answer: drop 999", "call", "drafts 3", "stuck until reset",
+	"cmss: hang", "cmgw: hang", "cmgw: error cms 322", "answer: drop 999", "call", "stuck until reset",
 }
 
 // Virtual hours of messages under faults, one after the other. At the end
@@ -81,8 +81,14 @@ func soak(t *testing.T, seed uint64, long time.Duration) {
 		time.Sleep(time.Duration(r.IntN(20)) * time.Second)
 	}
 	b.play("registration 1")
-	b.ready()
-	b.mustSend("last")
+	for n := range 20 { // what is still queued of the script may meet the first ones
+		b.ready()
+		if _, err := b.send(fmt.Sprint("last ", n), "+31612345678", "last"); err == nil {
+			break
+		} else if n == 19 {
+			t.Errorf("it carries nothing any more: %v", err)
+		}
+	}
 	time.Sleep(time.Hour) // what waits in the network is brought
 	synctest.Wait()
 	told := map[string]string{}

@@ -60,6 +60,7 @@ func TestBooking(t *testing.T) {
 			s.book("k1", a{"start": "2026-11-25T14:30", "staff": "Els", "status": "pending"})
 			s.later(3 * time.Minute)
 			s.book("k1", a{"status": "confirmed"})
+			s.later(time.Second)
 			s.book("k1", a{"status": "moved", "start": "2026-11-25T15:30"})
 			s.later(3 * time.Minute)
 			s.book("k2", a{"customer": a{"id": "Bernd", "number": "+4915112345678", "language": "de"}, "start": "2026-11-27T09:00"})

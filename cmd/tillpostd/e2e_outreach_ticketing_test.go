@@ -165,7 +165,7 @@ func TestTicketing(t *testing.T) {
 				t.Errorf("%v", m)
 			}
 			file := s.do("GET", "/batches/"+id+"/recipients?format=csv", nil)["text"].(string)
-			if lines := strings.Split(strings.TrimSpace(file), "\n"); len(lines) != 4 || !strings.Contains(lines[1], ";0612345678;delivered;") {
+			if lines := strings.Split(strings.TrimSpace(file), "\n"); len(lines) != 4 || !strings.Contains(lines[1], ";'+31612345678;delivered;") {
 				t.Errorf("%s", file)
 			}
 		})

@@ -162,10 +162,8 @@ func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	if empty && !r.Notify.Empty {
 		return nil
 	}
-	why := run.Failed
-	if i := strings.Index(why, ": "); i >= 0 {
-		why = why[i+2:]
-	}
+	_, why, _ := strings.Cut(run.Failed, ": ") // without the name of the field
+	why, _, _ = strings.Cut(why, ". ")         // nor the remedies: it is an SMS
 	return o.tellBySMS(tx, r.Notify.SMS, o.notice(code, "name", r.Name+" "+run.Day, "why", why, "days", strings.Join(run.Missed, ", ")))
 }
 

@@ -127,6 +127,9 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 				s.left.add(fmt.Sprintf("row %d", r.Row), why)
 				continue
 			}
+			if r.To != "" {
+				r.To = number // in one spelling, so that an erasure finds it
+			}
 			s.names.Add(vars)
 			if who != nil {
 				for name := range who.Attrs {

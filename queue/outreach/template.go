@@ -178,7 +178,11 @@ func strangers(unknown []Placeholder, known Names) *queue.Invalid {
 		list = append(list, fmt.Sprintf("%s at character %d", p.As, p.Position+1))
 	}
 	names := "No recipient has any values"
-	if have := slices.Sorted(maps.Keys(known)); len(have) > 0 {
+	have := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(name string) bool {
+		ours := fieldName(name) // one field has many names: ours is enough
+		return ours != name && known[ours]
+	})
+	if len(have) > 0 {
 		names = "The names there are: " + some(have)
 	}
 	return &queue.Invalid{Field: "template", Code: CodeUnknown,

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tillpost/queue/outreach"
+	"tillpost/smpp/smsc"
+)
+
+// register fills the box with customers as a till exports them, in Swedish.
+func (s *street) register(n int) {
+	s.t.Helper()
+	var file strings.Builder
+	file.WriteString("kundnr;förnamn;mobil;kategori;poäng;nyhetsutskick\n")
+	for i := range n {
+		fmt.Fprintf(&file, "K%d;Namn%d;070-%03d %02d %02d;%s;%d;ja\n", i, i, 100+i/100, i/10%10, i%100, []string{"guld", "silver"}[i%2], 10*i)
+	}
+	got := s.do("POST", "/contacts/import?how=form+at+the+till", file.String())
+	if number(got["added"]) != n {
+		s.t.Fatalf("%v", got)
+	}
+}
+
+// swedish is a shop in Sweden.
+func swedish(s *street) {
+	s.config = func(c *outreach.Config) { c.Country, c.Language = "SE", "sv" }
+}
+
+// Till: mass mailing to the customer register (field-notes §4.3).
+func TestTillMailing(t *testing.T) {
+	t.Run("one call that returns at once, whatever its size", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			var rows []a
+			for i := range 10_000 {
+				rows = append(rows, a{"to": fmt.Sprintf("+316%08d", 10_000_000+i), "vars": a{"naam": fmt.Sprint("Klant ", i)}, "consents": []string{"marketing"}})
+			}
+			rows[6999]["to"] = "12"
+			batch := a{"recipients": rows, "texts": a{"nl": "Hallo {naam}"}}
+			got := s.do("POST", "/batches", batch)
+			if c := got["campaign"].(a); number(c["recipients"]) != 9_999 || c["state"] != "waiting" {
+				t.Errorf("%v", got)
+			}
+			errs := got["errors"].([]any)
+			if len(errs) != 1 || number(errs[0].(a)["row"]) != 7000 {
+				t.Errorf("%v", errs)
+			}
+			batch["all_or_nothing"] = true
+			s.refuses("POST", "/batches", batch, "rows_refused", "row 7000")
+			s.refuses("POST", "/batches", a{"recipients": append(rows, rows[0]), "texts": a{"nl": "x"}}, "out_of_range", "10000")
+			s.do("POST", "/batches/"+got["id"].(string)+"/cancel", nil)
+			s.later(10 * time.Second)
+		})
+	})
+	t.Run("by dropped files", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.dropped(map[string]string{
+				"kunder.csv":  "kundnr;f\xf6rnamn;mobil;nyhetsutskick\nK1;\xc5sa;070-123 45 67;ja\n",
+				"utskick.csv": "\ufeffMobil\tFörnamn\tSamtycke\n070-123 45 67\tÅsa\tja\n0046 70 765 43 21\tBo\tnej\n",
+				"utskick.txt": "Hej #FÖRNAMN#! Rea på lördag.",
+			}, func() {
+				s.later(time.Minute)
+				s.phones("+46701234567 Hej Åsa! Rea på lördag.")
+			})
+			c := s.do("GET", "/contacts/K1", nil)
+			if c["first_name"] != "Åsa" || c["number"] != "+46701234567" {
+				t.Errorf("%v", c)
+			}
+		}, swedish)
+	})
+	t.Run("numbers as Swedes write them", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			for i, written := range []string{"070-123 45 67", "+46 (0)70 123 45 67", "0046701234567", "46701234567", "701234567"} {
+				s.contact(fmt.Sprint("K", i), written)
+				if c := s.do("GET", fmt.Sprint("/contacts/K", i), nil); c["number"] != "+46701234567" {
+					t.Errorf("%s is read as %v", written, c["number"])
+				}
+			}
+			got := s.do("POST", "/batches", a{"class": "transactional", "texts": a{"sv": "Hej"}, "recipients": []a{{"to": "0701234567"}, {"to": "08-123 456 78"}}})
+			if errs := got["errors"].([]any); len(errs) != 1 || errs[0].(a)["code"] != "number_landline" {
+				t.Errorf("%v", errs)
+			}
+		}, swedish)
+	})
+	t.Run("burst, pause and gap; pause, resume and stop; what is urgent goes first", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			var rows []a
+			for i := range 9 {
+				rows = append(rows, a{"to": fmt.Sprintf("+3161000000%d", i), "consents": []string{"marketing"}})
+			}
+			id := s.do("POST", "/batches", a{"recipients": rows, "texts": a{"nl": "Nieuw!"}, "throttle": a{"burst": 3, "burst_pause_s": 60, "gap_s": 5}})["id"].(string)
+			s.later(30 * time.Second)
+			if n := len(s.got()); n != 3 {
+				t.Errorf("%d left in half a minute", n)
+			}
+			s.do("POST", "/batches/"+id+"/pause", nil)
+			s.later(10 * time.Minute)
+			if n := len(s.got()); n != 3 {
+				t.Errorf("%d left during the pause", n)
+			}
+			s.do("POST", "/batches/"+id+"/resume", nil)
+			s.later(30 * time.Second)
+			if n := len(s.got()); n != 6 {
+				t.Errorf("%d left after the pause", n)
+			}
+			s.do("POST", "/batches/"+id+"/cancel", nil)
+			s.later(10 * time.Minute)
+			if n := len(s.got()); n != 6 {
+				t.Errorf("%d left after the end", n)
+			}
+			// A notice overtakes a mailing that waits in line.
+			s.smsc.Behave(func(c *smsc.Config) { c.Latency = time.Second })
+			for i := range rows {
+				rows[i]["to"] = fmt.Sprintf("+3162000000%d", i)
+			}
+			s.do("POST", "/batches", a{"recipients": rows, "texts": a{"nl": "Nog meer!"}})
+			s.later(2500 * time.Millisecond)
+			s.do("POST", "/messages", a{"to": "0612345678", "text": "Uw pakket ligt klaar"})
+			s.later(time.Minute)
+			list := s.got()[6:]
+			if at := slices.Index(list, "+31612345678 Uw pakket ligt klaar"); at < 1 || at > 6 || len(list) != 10 {
+				t.Errorf("the notice left as number %d of %q", at, list)
+			}
+		})
+	})
+	t.Run("drafts: saved, opened, exported as text; doubles and last use shown", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.template("lente", "Hej #FÖRNAMN#!", a{"draft": true})
+			s.refuses("POST", "/messages", a{"to": "0612345678", "template": "lente", "vars": a{"förnamn": "Åsa"}}, "template_draft")
+			if got := s.do("GET", "/templates/lente", nil); got["draft"] != true {
+				t.Errorf("%v", got)
+			}
+			if got := s.do("GET", "/templates/lente?format=text&text=nl", nil)["text"]; got != "Hej #FÖRNAMN#!" {
+				t.Errorf("%q", got)
+			}
+			double := s.do("PUT", "/templates/zomer", a{"texts": a{"sms": a{"nl": "Hej #FÖRNAMN#!"}}})
+			if same := double["same_as"].([]any); len(same) != 1 || same[0] != "lente" || double["used"] != nil {
+				t.Errorf("%v", double)
+			}
+			s.register(2)
+			s.do("PUT", "/campaigns/c", a{"template": "zomer", "audience": a{"everybody": true}})
+			s.do("POST", "/campaigns/c/start", nil)
+			if got := s.do("GET", "/templates/zomer", nil); got["used"] == nil {
+				t.Errorf("%v", got)
+			}
+		}, swedish)
+	})
+	t.Run("a test with the first customer's values, or sample ones", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.register(3)
+			s.do("PUT", "/campaigns/rea", a{"texts": a{"sv": "Hej #FÖRNAMN#, rea!"}, "audience": a{"everybody": true}})
+			first := s.do("POST", "/campaigns/rea/test", a{"to": "0701112233"})
+			other := s.do("POST", "/campaigns/rea/test", a{"to": "0701112233", "contact": "K2"})
+			sample := s.do("POST", "/campaigns/rea/test", a{"to": "0701112233", "vars": a{"förnamn": "Prov"}})
+			if first["text"] != "Hej Namn0, rea!" || other["text"] != "Hej Namn2, rea!" || sample["text"] != "Hej Prov, rea!" || first["ref"] != "TEST" {
+				t.Errorf("%v %v %v", first["text"], other["text"], sample["text"])
+			}
+		}, swedish)
+	})
+	t.Run("the counter knows the values", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.register(4)
+			s.do("PUT", "/contacts/long", a{"first_name": strings.Repeat("Lång", 40), "number": "0709999999"})
+			s.agrees("long", "marketing")
+			s.do("PUT", "/campaigns/rea", a{"texts": a{"sv": "Hej #FÖRNAMN#, rea!"}, "audience": a{"everybody": true}})
+			p := s.do("POST", "/campaigns/rea/preview", nil)
+			if number(p["by_parts"].(a)["1"]) != 4 || number(p["by_parts"].(a)["2"]) != 1 || p["shortest"].(a)["text"] != "Hej Namn0, rea!" || number(p["longest"].(a)["parts"]) != 2 {
+				t.Errorf("%v", p)
+			}
+		}, swedish)
+	})
+	t.Run("selected by category and points, of those who agreed", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.register(10)
+			s.do("POST", "/contacts/K6/consents", a{"purpose": "marketing", "granted": false, "how": "said so at the till", "channel": "sms"})
+			s.do("PUT", "/campaigns/rea", a{"texts": a{"sv": "Rea!"}, "audience": a{"all": []a{{"field": "kategori", "op": "is", "value": "guld"}, {"field": "poäng", "op": "between", "value": []string{"20", "80"}}}}})
+			p := s.do("POST", "/campaigns/rea/preview", nil)
+			if number(p["messages"]) != 3 || len(p["excluded"].([]any)) != 1 {
+				t.Errorf("%v", p)
+			}
+			list := s.do("GET", "/campaigns/rea/recipients?format=csv", nil)["text"].(string)
+			if lines := strings.Split(strings.TrimSpace(list), "\n"); len(lines) != 4 || !strings.HasPrefix(lines[1], "K2;Namn2;'+46") {
+				t.Errorf("the list to print:\n%s", list)
+			}
+		}, swedish)
+	})
+	t.Run("proof of consent, and opting out up to the last moment", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			proof := a{"given": true, "source": "form at the till", "at": "2026-05-01T10:00:00+02:00"}
+			got := s.do("POST", "/batches", a{"texts": a{"nl": "Rea!"}, "throttle": a{"gap_s": 60}, "recipients": []a{
+				{"to": "0612345678", "consent": proof}, {"to": "0687654321", "consent": proof}, {"to": "0611112222"}, {"to": "0622223333", "consent": proof}}})
+			c := got["campaign"].(a)
+			if number(c["recipients"]) != 3 || len(c["excluded"].([]any)) != 1 {
+				t.Errorf("%v", c)
+			}
+			s.later(30 * time.Second)
+			ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+			defer cancel()
+			if status, err := s.smsc.Deliver(ctx, smsc.Message{From: "31687654321", To: "SHOP", Text: []byte("STOP")}); err != nil || status != 0 {
+				t.Fatalf("%d, %v", status, err)
+			}
+			s.later(10 * time.Minute)
+			s.phones("+31612345678 Rea!", "+31622223333 Rea!")
+		})
+	})
+	t.Run("the owner vouches for the till", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			got := s.do("POST", "/batches", a{"texts": a{"nl": "Rea!"}, "recipients": []a{{"to": "0612345678"}}})
+			if c := got["campaign"].(a); number(c["recipients"]) != 1 {
+				t.Errorf("%v", c)
+			}
+		}, func(s *street) { s.config = func(c *outreach.Config) { c.TillChecks = true } })
+	})
+	t.Run("what is confirmed before the send", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.register(20)
+			s.do("PUT", "/contacts/K3", a{"first_name": "Namn3", "status": "avliden"})
+			s.do("PUT", "/campaigns/rea", a{"texts": a{"sv": "Rea #FÖRNAMN#"}, "audience": a{"everybody": true}})
+			p := s.do("POST", "/campaigns/rea/preview", nil)
+			if number(p["messages"]) != 19 || number(p["parts"]) != 19 || p["eta_last"] == nil || p["excluded"].([]any)[0].(a)["why"] != "has the status avliden" {
+				t.Errorf("%v", p)
+			}
+			started := s.do("POST", "/campaigns/rea/start", nil)
+			if number(started["campaign"].(a)["recipients"]) != 19 || started["within_15_minutes"] != true {
+				t.Errorf("%v", started)
+			}
+			s.later(time.Minute)
+			if n := len(s.got()); n != 19 {
+				t.Errorf("%d left", n)
+			}
+		}, swedish)
+	})
+}

@@ -6,18 +6,24 @@
 //
 //   - of every message it is known whether the network may have it: Unknown is
 //     said exactly when the Ctrl-Z has left and no answer came;
+//   - an unknown is settled by proof only: its late answer, the status report
+//     that no other message can have, or a modem memory that was tested; the
+//     report to the queue says by which;
 //   - an answer that comes after our patience is never credited to the next
 //     message (see package at). It is told to the sink as a Report with the
 //     message's own ID: State sent with the Ref that delivery reports will
 //     name, or, if the network refused after all, undelivered or given back;
 //   - nothing is deleted from a SIM, or acknowledged to the network, before
 //     the sink has committed it; what cannot be read is kept as it came;
-//   - a PIN is tried once for each SIM and value, across restarts, and never
-//     with the last attempt.
+//   - a PIN is tried once for each SIM and value, across restarts and modems,
+//     and never with the last attempt;
+//   - a modem that falls silent or ill is brought back by the rungs of one
+//     ladder, in a fixed order, and each rung keeps its record (ladder.go).
 //
 // A connection is a process: the functions in session.go are its states, one
 // each (absent → opening → starting → sim → registering → ready → recovering),
-// and what a state needs lives on its stack.
+// and what a state needs lives on its stack. What differs between families of
+// modems is data (profile.go).
 //
 // The package knows neither the database nor the web. It imports modem/at,
 // queue/route and queue/text.

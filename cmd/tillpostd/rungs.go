@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"tillpost/modem"
 	"tillpost/modem/usb"
@@ -14,13 +16,17 @@ import (
 // rung is tried.
 func (m *modems) rungs(c *Modem) []modem.Rung {
 	why := map[string]string{}
-	if s, known := m.stickOf(c); known {
+	neither := func(reason string) { why[usb.RungReset], why[usb.RungPower] = reason, reason }
+	nodes := filepath.Join(cmp.Or(m.cfg.world.dev, "/dev"), "bus", "usb")
+	switch s, known := m.stickOf(c); {
+	case known:
 		for _, r := range m.reach(s).Can() {
 			why[r.Name] = r.Why
 		}
-	} else if c.Port != "" && exists(c.Port) {
-		why[usb.RungReset] = c.Port + " is not on the USB"
-		why[usb.RungPower] = why[usb.RungReset]
+	case c.Port != "" && exists(c.Port):
+		neither(c.Port + " is not on the USB")
+	case !exists(nodes):
+		neither("this box has no " + nodes)
 	}
 	return []modem.Rung{
 		{Name: usb.RungReset, Why: why[usb.RungReset], Do: m.rung(c, (*usb.Device).Reset)},

@@ -33,6 +33,14 @@ func TestRungsOfAModem(t *testing.T) {
 	}
 	m := &modems{cfg: &Config{world: world{sys: tree.Sys, dev: tree.Dev}}, log: slog.New(slog.DiscardHandler), spots: map[string]usb.Stick{}}
 
+	for _, r := range m.rungs(&Modem{USB: "1-2"}) {
+		if !strings.Contains(r.Why, "this box has no "+filepath.Join(tree.Dev, "bus", "usb")) {
+			t.Errorf("without usbfs %s is possible: %q", r.Name, r.Why)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(tree.Dev, "bus", "usb"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		modem Modem
 		why   string // of the reset; empty: it is tried

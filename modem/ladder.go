@@ -116,7 +116,7 @@ func (l *ladder) skips(i int, now time.Time, t trouble, silent, owed bool) bool 
 	case l.record[i].Why != "":
 		return true
 	case i == rungResync:
-		return answers || silent && l.at == rungResync // it answers, or has just been asked
+		return answers
 	case i == rungRestart:
 		return silent && owed || now.Sub(l.restart) < restartEvery
 	}
@@ -202,6 +202,27 @@ func (m *Modem) resting() time.Duration {
 	defer m.mu.Unlock()
 	return time.Until(m.ladder.rested)
 }
+
+// climbing tells whether the modem is being brought back: then each attempt of
+// it is no news.
+func (m *Modem) climbing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ladder.at >= 0 || time.Now().Before(m.ladder.rested)
+}
+
+// plugged: the modem has just come to its port, and may take its time before it
+// answers.
+func (m *Modem) plugged() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if calm := time.Now().Add(bootTakes); calm.After(m.ladder.calm) {
+		m.ladder.calm = calm
+	}
+}
+
+// bootTakes is what the slowest need from plug to AT (field-notes §1.1.4).
+const bootTakes = 20 * time.Second
 
 // care returns what s tells of the device's care, a copy that may be changed.
 func care(s *route.Status) *route.Care {

@@ -179,3 +179,18 @@ func TestLadderRungThatFails(t *testing.T) {
 		}
 	})
 }
+
+// A modem that has just been plugged in may be silent for a while; nothing is
+// done to it before.
+func TestModemThatWakesSlowlyIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := plug(t, setUp{kept: true, gone: time.Minute, faults: "deaf for 18s"})
+		b.mustSend("m1")
+		if strings.Contains(b.trace.String(), "AT+CFUN=1,1") || strings.Contains(b.log.String(), "recovering") {
+			t.Errorf("it was disturbed:\n%s", b.log)
+		}
+		if d := time.Since(b.away); d > 18*time.Second+5*time.Second {
+			t.Errorf("sent %v after it was plugged in, want within 5 s after it answers", d)
+		}
+	})
+}

@@ -123,6 +123,7 @@ type Modem struct {
 
 	// Of Run.
 	where    Place // of the connection, or of the search for one
+	here     bool  // there was something to open the last time
 	sink     route.Sink
 	jobs     chan job // to the worker that talks to the sink
 	answered pledge   // the last one whose message was answered (stored.go)

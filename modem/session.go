@@ -37,8 +37,13 @@ func (m *Modem) absent(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if m.located() {
+			if !m.here {
+				m.here = true
+				m.plugged()
+			}
 			return nil
 		}
+		m.here = false
 		state, code, missing := m.where.missing(time.Since(since))
 		m.publish(func(s *route.Status) {
 			kept := &route.Care{Rungs: s.Care.Rungs}
@@ -179,9 +184,7 @@ func (m *Modem) connected(ctx context.Context) error {
 	cfg := m.cfg
 	cfg.Port = m.where.Port
 	m.publish(func(s *route.Status) { s.Port = cfg.Port })
-	if !m.bearSilence() {
-		m.enter(route.Starting, "", "opening", "")
-	}
+	m.opening()
 	p, err := m.open(cfg)
 	if err != nil {
 		return err
@@ -213,9 +216,23 @@ func (m *Modem) connected(ctx context.Context) error {
 	}
 }
 
+// opening publishes that the port is opened. While the modem is being brought
+// back each opening is no news, but for one that had left its bus.
+func (m *Modem) opening() {
+	climbing := m.climbing()
+	m.publish(func(s *route.Status) {
+		switch {
+		case !climbing:
+			s.State, s.Code, s.Doing, s.Detail = route.Starting, "", "opening", ""
+		case s.Code == "modem_gone":
+			s.State, s.Code, s.Doing, s.Detail = route.Waiting, "modem_silent", "opening the port again", ""
+		}
+	})
+}
+
 // starting finds the modem on the line and makes it known.
 func (s *session) starting(ctx context.Context) (state, error) {
-	if !s.m.bearSilence() {
+	if !s.m.climbing() {
 		s.m.enter(route.Starting, "", "finding the modem", "")
 	}
 	s.prepared = false

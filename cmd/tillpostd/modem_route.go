@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"tillpost/modem"
@@ -93,7 +94,7 @@ func (e *ear) Changed(s route.Status) {
 	if e.known.Device != "" && e.known.Device != now.Device && !modem.SameIMEI(e.known.Device, now.Device) {
 		e.report(s.Identity, "modem_changed", fmt.Sprintf("another modem than before: IMEI %s, it was %s", now.Device, e.known.Device))
 	}
-	if e.known.SIM != "" && e.known.SIM != now.SIM {
+	if e.known.SIM != "" && !sameSIM(e.known.SIM, now.SIM) {
 		e.report(s.Identity, "sim_changed", fmt.Sprintf("another SIM than before: %s, it was %s", now.SIM, e.known.SIM))
 	}
 	if now != e.known {
@@ -108,6 +109,17 @@ func (e *ear) Changed(s route.Status) {
 		s.Detail = e.note
 	}
 	e.Sink.Changed(s)
+}
+
+// sameSIM compares what a SIM was known by. An ICCID has 19 or 20 digits,
+// some modems leave out the last; where one of the two is an IMSI, because the
+// card's number could not be read, nothing can be said.
+func sameSIM(a, b string) bool {
+	const leastICCID = 18
+	if (len(a) < leastICCID) != (len(b) < leastICCID) {
+		return true
+	}
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
 }
 
 // report makes an event of it, and a line in the log.

@@ -37,6 +37,7 @@ type runner struct {
 	known   string // the last identity that was not empty: trust is about it
 	quota   Quota
 	favour  favour
+	pace    time.Duration // a message is in its hands, lately; 0: not known
 }
 
 func newRunner(q *Queue, r route.Route, pool string, paused bool) *runner {
@@ -184,7 +185,11 @@ func (r *runner) carry(ctx context.Context, n int, f *flight, w want) (next *fli
 	r.count(+1)
 	defer r.count(-1)
 	defer f.cancel()
+	begun := time.Now()
 	rcpt, err := r.send(f.ctx, f.m)
+	if err == nil {
+		r.paced(time.Since(begun))
+	}
 	if err == nil && ctx.Err() == nil && r.mayTake(n) {
 		if next, ok := r.q.settleAndTake(ctx, r, f, rcpt, w); ok {
 			return next, true

@@ -155,10 +155,7 @@ func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time,
 	if out.Events == nil {
 		out.Events = []queue.Event{}
 	}
-	// When it leaves is known only while it waits for a time of its own.
-	if m.State == queue.Scheduled || m.State == queue.Queued && m.Due.After(time.Now()) {
-		out.ETA = clock(until)
-	}
+	out.ETA = clock(a.queue.ETA(m, -1))
 	return out
 }
 
@@ -207,6 +204,12 @@ func (a *API) now(c *call, m *queue.Message) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Of one message it can be counted what stands before it.
+	ahead, err := a.queue.Ahead(m)
+	if err != nil {
+		return nil, err
+	}
+	out.ETA = clock(a.queue.ETA(m, ahead))
 	return answer(http.StatusOK, out)
 }
 

@@ -73,7 +73,7 @@ type Message struct {
 	Parts    []Part     `json:"parts"`
 	Changes  []Change   `json:"changes"` // what was replaced so that it could be sent
 	Price    *Price     `json:"price"`   // null while no tariff is known
-	ETA      *time.Time `json:"eta"`     // when it leaves at the latest; null: not known
+	ETA      *time.Time `json:"eta"`     // when it should leave, by the pace of the routes now; null: that cannot be said
 
 	Class    string     `json:"class"`
 	Priority int        `json:"priority"`

@@ -92,8 +92,8 @@ func (q *Queue) match(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		return settledID, settledPart, nil
 	}
 	// While something is on its way to this recipient, the report is more
-	// likely its own, early.
-	if rep.To == "" || rep.Strange || q.inFlightTo(rep.To) {
+	// likely its own, early; but a mark leaves nothing to likelihood.
+	if rep.To == "" || rep.Strange || rep.Mark == 0 && q.inFlightTo(rep.To) {
 		return 0, 0, nil
 	}
 	return q.matchLost(tx, rep)
@@ -106,7 +106,7 @@ func (q *Queue) matchLost(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case !fits(c.m, rep, q.now()):
+		case !fits(c.m, rep, q.now()) || !marked(c.m, c.n, rep):
 		case id != 0:
 			return 0, 0, nil // two could be meant: a person decides
 		default:
@@ -148,6 +148,12 @@ func fits(m *Message, rep *route.Report, now time.Time) bool {
 		return false
 	}
 	return now.Sub(m.Took) < reportAge
+}
+
+// marked says whether a report may be about part n of m as far as its mark
+// tells.
+func marked(m *Message, n int, rep *route.Report) bool {
+	return rep.Mark == 0 || rep.Mark == route.Mark(m.ID.String(), m.Attempt, n)
 }
 
 // partOf finds the part with a reference, else the first that was lost, else 0:
@@ -310,7 +316,7 @@ func (q *Queue) adopt(tx *store.Tx, m *Message) error {
 			found, err = q.orphansOf(tx, m, refKey(p.Identity, p.Ref))
 		case p.State == PartUnknown:
 			found, err = q.orphansOf(tx, m, store.Str(p.Identity))
-			found = slices.DeleteFunc(found, func(o *orphan) bool { return o.Report.Strange })
+			found = slices.DeleteFunc(found, func(o *orphan) bool { return o.Report.Strange || !marked(m, p.N, &o.Report) })
 			if len(found) > 1 || (len(found) == 1 && found[0].Report.To == "") {
 				found = nil // not certain: a person decides
 			}

@@ -112,6 +112,37 @@ func TestReportSettlesAnUnknownOnlyWhenOneCanBeMeant(t *testing.T) {
 	})
 }
 
+// A number of ours that the network repeats tells two lost messages to one
+// phone apart, also after a restart and while a third is on its way.
+func TestMarkTellsLostMessagesApart(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		operator := routetest.NewFake("operator")
+		operator.Answer(func(route.Outbound) (route.Receipt, error) { return route.Receipt{}, fail(route.Unknown) })
+		b.open(operator)
+		one, two := b.add(Draft{To: bram, OnUnknown: OnUnknownHold}), b.add(Draft{To: bram, OnUnknown: OnUnknownHold})
+		b.later(time.Minute)
+		b.want(one, Unknown, "unsure")
+		b.want(two, Unknown, "unsure")
+		b.close()
+
+		operator = routetest.NewFake("operator")
+		operator.Script(routetest.Hold)
+		b.open(operator)
+		third := b.add(Draft{To: bram})
+		b.want(third, Sending, "sending")
+		report := func(mark int) {
+			t.Helper()
+			if err := operator.Report(route.Report{Ref: "77", To: bram, Mark: mark, State: route.ReportDelivered}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		report(route.Mark(two.String(), 1, 1))
+		b.want(two, Delivered, "delivered")
+		report(route.Mark(one.String(), 2, 1)) // there was no second attempt
+		b.want(one, Unknown, "unsure")
+	})
+}
+
 func TestLateAnswerSettlesAnUnknown(t *testing.T) {
 	inBox(t, func(t *testing.T, b *box) {
 		modem := routetest.NewFake("counter")

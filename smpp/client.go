@@ -26,7 +26,6 @@ type Client struct {
 	pace   *pacer
 	desk   *desk
 	ids    *idBook
-	marks  *markBook
 	board  *board
 }
 
@@ -45,12 +44,11 @@ func New(cfg Config) (*Client, error) {
 		cfg:      cfg,
 		identity: account + "/" + cfg.Source,
 		window:   window{size: cfg.Window},
-		marks:    newMarkBook(),
 	}
 	if c.ids, err = newIDBook(cfg.ReceiptID, cfg.Memory, account, cfg.Log); err != nil {
 		return nil, fmt.Errorf("smpp %q: %w", cfg.Name, err)
 	}
-	c.desk = newDesk(&cfg, c.identity, c.ids, c.marks)
+	c.desk = newDesk(&cfg, c.identity, c.ids)
 	c.board = newBoard(&cfg, c.identity)
 	c.pace = newPacer(cfg.PartsPerSecond, func() { c.board.pace(0) })
 	return c, nil
@@ -167,9 +165,6 @@ func (c *Client) submit(ctx context.Context, ticket uint64, p *outPart) (ref str
 		case a.err != nil && !a.left:
 			return "", c.notOffered(ctx, a.err)
 		case a.err != nil:
-			if p.mark != 0 {
-				c.marks.lose(*p)
-			}
 			return "", c.lost(p, a.err)
 		case a.Status == statusOK && a.ID == submitResp:
 			return ref, nil

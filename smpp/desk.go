@@ -40,7 +40,7 @@ type desk struct {
 	coding   string // Config.Alphabet
 	whole    bool   // one answer and one receipt speak for all parts: the SMSC cuts
 	ids      *idBook
-	marks    *markBook
+	marked   bool // each part carries a mark of ours, and receipts may repeat it
 	log      *slog.Logger
 
 	seed  maphash.Seed
@@ -83,9 +83,9 @@ func digestOf(f frame) digest {
 	return digest(h.Sum(nil))
 }
 
-func newDesk(cfg *Config, identity string, ids *idBook, marks *markBook) *desk {
+func newDesk(cfg *Config, identity string, ids *idBook) *desk {
 	d := &desk{
-		name: cfg.Name, identity: identity, coding: cfg.Alphabet, ids: ids, marks: marks, log: cfg.Log,
+		name: cfg.Name, identity: identity, coding: cfg.Alphabet, ids: ids, marked: cfg.MessageReference, log: cfg.Log,
 		whole: cfg.LongMessages == LongPayload,
 		seed:  maphash.MakeSeed(),
 	}

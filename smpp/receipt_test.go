@@ -281,8 +281,9 @@ func TestUnreadableReceiptIsKept(t *testing.T) {
 	}
 }
 
-// The mark (user_message_reference) settles a message whose answer was lost.
-func TestMarkSettlesALostMessage(t *testing.T) {
+// The mark (user_message_reference) that a receipt repeats is told to the queue,
+// which knows by it what was lost.
+func TestMarkIsTold(t *testing.T) {
 	var mu sync.Mutex
 	var marks []int
 	c, m, rec := bound(t, smsc.Config{Decide: func(s *smsc.Submit) smsc.Verdict {
@@ -299,20 +300,26 @@ func TestMarkSettlesALostMessage(t *testing.T) {
 	mu.Lock()
 	mark := []byte{byte(marks[0] >> 8), byte(marks[0])}
 	mu.Unlock()
-	receipt := func(from string) route.Report {
-		t.Helper()
-		n := len(rec.reports())
-		status, err := m.Deliver(within(t), smsc.Message{From: from, To: "31600000000", ESM: esmReceipt,
-			Text: []byte("id:555 stat:DELIVRD done date:2611221016"), TLVs: map[uint16][]byte{0x0204: mark}})
-		if err != nil || status != 0 {
-			t.Fatalf("answered with %#x, %v", status, err)
-		}
-		return rec.reports()[n]
+	status, err := m.Deliver(within(t), smsc.Message{From: "31600000001", To: "31600000000", ESM: esmReceipt,
+		Text: []byte("id:555 stat:DELIVRD done date:2611221016"), TLVs: map[uint16][]byte{0x0204: mark}})
+	if err != nil || status != 0 {
+		t.Fatalf("answered with %#x, %v", status, err)
 	}
-	if r := receipt("31600000002"); r.ID != "" {
-		t.Errorf("the receipt of another recipient is credited to %s", r.ID)
+	// Nothing is remembered of it, so a receipt after a restart says the same.
+	if r := rec.reports()[0]; r.Mark != route.Mark("m1", 1, 1) || r.State != route.ReportDelivered || r.To != "+31600000001" {
+		t.Errorf("told was %+v", r)
 	}
-	if r := receipt("31600000001"); r.ID != "m1" || r.State != route.ReportDelivered || r.To != "+31600000001" {
+}
+
+// A number that is none of ours must not look like one.
+func TestForeignMarkIsNotTold(t *testing.T) {
+	_, m, rec := bound(t, smsc.Config{}, nil)
+	status, err := m.Deliver(within(t), smsc.Message{From: "31600000001", To: "31600000000", ESM: esmReceipt,
+		Text: []byte("id:555 stat:DELIVRD done date:2611221016"), TLVs: map[uint16][]byte{0x0204: {0, 7}}})
+	if err != nil || status != 0 {
+		t.Fatalf("answered with %#x, %v", status, err)
+	}
+	if r := rec.reports()[0]; r.Mark != 0 {
 		t.Errorf("told was %+v", r)
 	}
 }

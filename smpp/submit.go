@@ -84,7 +84,7 @@ func (c *Client) compose(out *route.Outbound) ([]outPart, error) {
 		p := base
 		p.n = n
 		if c.cfg.MessageReference {
-			p.mark = c.marks.next()
+			p.mark = uint16(route.Mark(p.id, p.attempt, p.n))
 		}
 		if p.frame, err = c.submitSM(out, &p, src, dst); err != nil {
 			return nil, err

@@ -70,8 +70,9 @@ func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried,
 	if m.esm&esmTypeMask == esmIntermediate {
 		rep.State = route.ReportPending // whatever its text says. SMPP 3.4 §5.2.12
 	}
-	if mark, ok := m.tlv[pdutlv.TagUserMessageReference]; ok && len(mark.Bytes()) == 2 {
-		rep.ID = d.marks.message(binary.BigEndian.Uint16(mark.Bytes()), from)
+	// SMPP 3.4 §5.3.2.17. Without the setting it is no number of ours.
+	if mark, ok := m.tlv[pdutlv.TagUserMessageReference]; ok && d.marked && len(mark.Bytes()) == 2 {
+		rep.Mark = int(binary.BigEndian.Uint16(mark.Bytes()))
 	}
 	// SMSCs begin to count anew, so the date belongs to the key as well.
 	rep.Key = fmt.Sprintf("%s/%s/%s/%s", d.name, ref, rep.State, r.done)

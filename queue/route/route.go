@@ -186,6 +186,7 @@ type Report struct {
 	// Strange: its Ref cannot be that of a part whose answer was lost, so it
 	// settles none; it speaks of what somebody else sent from this SIM.
 	Strange bool        `json:"strange,omitempty"`
+	Mark    int         `json:"mark,omitempty"` // the Mark of its part, where the network has repeated it; 0: it has not
 	State   ReportState `json:"state"`          //
 	Code    string      `json:"code,omitempty"` // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
 	Why     string      `json:"why,omitempty"`  // its meaning in the network's words

@@ -28,6 +28,9 @@ func (s *Site) routes() *http.ServeMux {
 	open("POST /login", s.login)
 	open("GET /setup", s.showSetUp)
 	open("POST /setup", s.setUp)
+	inside("GET /setup/{step}", steers, s.showStep)
+	inside("POST /setup/place", steers, s.setPlace)
+	inside("POST /setup/test", steers, s.firstTest)
 
 	inside("GET /{$}", looks, s.overview)
 	inside("GET /messages", writes, s.messages)
@@ -46,6 +49,7 @@ func (s *Site) routes() *http.ServeMux {
 	inside("GET /manual/{at}", writes, s.manual)
 	inside("GET /settings", looks, s.showSettings)
 	inside("GET /settings/{at}", looks, s.showSettings)
+	inside("POST /settings/values", steers, s.setValue)
 	inside("POST /settings/keys", steers, s.addKey)
 	inside("POST /settings/keys/{name}/revoke", steers, s.revokeKey)
 	inside("POST /settings/people", grants, s.setPerson)
@@ -307,7 +311,7 @@ func (s *Site) setUp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// enter logs in who has just set the password.
+// enter logs in who has just set the password, and goes on with the wizard.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, password string) {
 	t, err := s.door.Login(context.WithoutCancel(r.Context()), "set-up", "", password)
 	if err != nil {
@@ -315,5 +319,5 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, password string) {
 		return
 	}
 	setToken(w, r, t, door.SessionFor)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, "/setup/place", http.StatusSeeOther)
 }

@@ -97,7 +97,7 @@ func TestSetUp(t *testing.T) {
 	}
 	w := try(s.codes[0], password)
 	cookies := w.Result().Cookies()
-	if w.Code != 303 || w.Header().Get("Location") != "/" || len(cookies) != 1 {
+	if w.Code != 303 || w.Header().Get("Location") != "/setup/place" || len(cookies) != 1 {
 		t.Fatalf("set-up: %d to %q, %d cookies\n%s", w.Code, w.Header().Get("Location"), len(cookies), w.Body)
 	}
 	if c := cookies[0]; !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Secure {

@@ -115,6 +115,12 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 		}
 		p.Nav, parts = "overview", overviewParts
 		view, err = s.readOverview(p)
+	case "found": // a screen of the wizard
+		if !p.may(steers) {
+			return nil, errNoPage
+		}
+		parts = []string{"brand", "found"}
+		view, err = s.readStep(p, "modem")
 	case "strip": // pages that show what does not change by itself, under a lamp that does
 		p.Lamp, view, parts = p.lamp(lamp.Look(s.queue, s.db)), p, []string{"brand", "strip"}
 	case "messages":

@@ -17,14 +17,35 @@ func TestInABrowser(t *testing.T) {
 	c := startChromium(t)
 
 	t.Run("a new box is set up, and somebody comes in", func(t *testing.T) {
-		s := openShop(t)
+		counter := newHandy("Counter")
+		counter.AutoReport(500 * time.Millisecond)
+		s := openShop(t, counter)
+		until(t, func() bool { return s.queue.Routes()[0].State == route.Ready })
+		counter.SetStatus(route.Status{State: route.Hand, Code: "sim_pin", Since: time.Now()})
 		w := c.open(t, s.url, desk)
 		w.visit("/setup?lang=en")
+		w.picture("wizard-1-password-1280-light")
 		w.fill("#code", s.codes[0])
 		w.fill("#pw", password)
 		w.click("form.stack .btn")
-		w.until(`location.pathname === "/"`)
-		w.shows("No way out yet.")
+		w.until(`location.pathname === "/setup/place"`)
+		w.picture("wizard-2-place-1280-light")
+		w.click("form.stack .btn")
+		w.until(`location.pathname === "/setup/modem"`)
+		w.shows(queue.Words("sim_pin", "en", nil))
+		w.picture("wizard-3-modem-1280-light")
+		w.click(".acts .btn")
+		w.until(`location.pathname === "/setup/pin"`)
+		w.picture("wizard-4-pin-1280-light")
+		w.fill("#pin-Counter", "1234")
+		w.key("Enter", 13)
+		w.until(`location.pathname === "/setup/test"`)
+		counter.SetStatus(route.Status{State: route.Ready, Since: time.Now()})
+		w.picture("wizard-5-test-1280-light")
+		w.fill("#me", "06 12 34 56 78")
+		w.click("form.stack .btn")
+		w.until(`location.pathname.startsWith("/messages/")`)
+		w.until(`document.querySelector("#live-verdict h1").innerText.startsWith("Delivered at")`)
 	})
 
 	t.Run("a wrong password is told, the right one opens", func(t *testing.T) {
@@ -159,6 +180,10 @@ func (s *furnished) everyPage() []pageAt {
 		{"settings-backup", "/settings/backup"},
 		{"way-modem", "/ways/Counter"},
 		{"way-provider", "/ways/Provider"},
+		{"wizard-place", "/setup/place"},
+		{"wizard-modem", "/setup/modem"},
+		{"wizard-pin", "/setup/pin"},
+		{"wizard-test", "/setup/test"},
 		{"manual-managers", "/manual"},
 		{"manual-technicians", "/manual/technicians"},
 		{"manual-tills", "/manual/tills"},

@@ -66,11 +66,15 @@ func (s *Site) language(r *http.Request) string {
 // keepLanguage remembers a language that was chosen with ?lang.
 func keepLanguage(w http.ResponseWriter, r *http.Request) {
 	if l := r.URL.Query().Get("lang"); slices.Contains(queue.Languages, l) {
-		http.SetCookie(w, &http.Cookie{
-			Name: "lang", Value: l, Path: "/", MaxAge: 365 * 24 * 3600,
-			HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
-		})
+		setLanguage(w, r, l)
 	}
+}
+
+func setLanguage(w http.ResponseWriter, r *http.Request, lang string) {
+	http.SetCookie(w, &http.Cookie{
+		Name: "lang", Value: lang, Path: "/", MaxAge: 365 * 24 * 3600,
+		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+	})
 }
 
 // T is a text of the page.

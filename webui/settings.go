@@ -1,9 +1,11 @@
 package webui
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,13 +16,6 @@ import (
 	"tillpost/webui/recent"
 )
 
-// Setting is one field of the boot file's schema as it is in force.
-type Setting struct {
-	Name   string // as in the file: quiet_hours.enabled
-	Value  string // secrets are not among them
-	Origin string // file | page | default
-}
-
 // settingsView is what every page of the settings has.
 type settingsView struct {
 	*page
@@ -29,7 +24,7 @@ type settingsView struct {
 	Done  string
 
 	Ways   []wayView
-	Fields []Setting
+	Fields []fieldView
 	Keys   []wire.Key
 	Scopes []api.Scope
 	Key    string // that was just made: it is shown once
@@ -91,9 +86,7 @@ func (s *Site) renderSettings(w http.ResponseWriter, status int, v *settingsView
 	case "ways":
 		v.Ways, _ = v.ways()
 	case "values":
-		if s.cfg.Settings != nil {
-			v.Fields = s.cfg.Settings()
-		}
+		v.readFields()
 	case "keys":
 		v.Keys, v.Scopes = s.API.Keys(), api.Scopes
 	case "people":
@@ -115,6 +108,83 @@ func (v *settingsView) LevelSign(line recent.Line) string {
 		return "warn"
 	}
 	return "line"
+}
+
+// fieldView is one field of the boot file's schema as it is in force.
+type fieldView struct {
+	Name   string // as in the file: quiet_hours.enabled
+	Value  string
+	Origin string // file | store | default
+	Kind   string // text | number | truth | list
+	Fixed  bool   // it can be changed in the file only
+}
+
+func (v *settingsView) readFields() {
+	if v.site.cfg.Stored == nil {
+		return
+	}
+	for _, s := range v.site.cfg.Stored.List() {
+		f := fieldView{Name: s.Key, Origin: s.Origin, Fixed: s.Fixed || s.Origin == wire.OriginFile}
+		switch said := s.Value.(type) {
+		case string:
+			f.Kind, f.Value = "text", said
+		case bool:
+			f.Kind, f.Value = "truth", strconv.FormatBool(said)
+		default:
+			raw, err := json.Marshal(said)
+			if err != nil {
+				v.site.log.Error("a setting cannot be shown", "key", s.Key, "err", err)
+				continue
+			}
+			f.Kind, f.Value = "list", string(raw)
+			if len(raw) > 0 && (raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9') {
+				f.Kind = "number"
+			}
+		}
+		v.Fields = append(v.Fields, f)
+	}
+}
+
+// setValue changes one setting; the box then begins anew with it.
+func (s *Site) setValue(w http.ResponseWriter, r *http.Request) {
+	if err := form(w, r); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	v := s.newSettings(r, "values")
+	v.readFields()
+	i := slices.IndexFunc(v.Fields, func(f fieldView) bool { return f.Name == r.PostForm.Get("name") })
+	if i < 0 {
+		s.nothing(w, r)
+		return
+	}
+	field, typed := v.Fields[i], strings.TrimSpace(r.PostForm.Get("value"))
+	var value any = typed
+	switch {
+	case r.PostForm.Get("do") == "usual":
+		value = nil
+	case field.Kind != "text":
+		if !json.Valid([]byte(typed)) {
+			v.Wrong = v.T("wrong_value", "name", field.Name, "value", typed)
+			v.Fields = nil
+			s.renderSettings(w, http.StatusBadRequest, v)
+			return
+		}
+		value = json.RawMessage(typed)
+	}
+	v.Fields = nil
+	err := s.change(r, map[string]any{field.Name: value})
+	if bad, ok := errors.AsType[*wire.Problem](err); ok {
+		v.Wrong = bad.Detail
+		s.renderSettings(w, bad.Status, v)
+		return
+	}
+	if err != nil {
+		s.trouble(w, v.page, err)
+		return
+	}
+	v.Done = v.T("value_kept", "name", field.Name)
+	s.renderSettings(w, http.StatusOK, v) // no redirect: it does not answer for a second
 }
 
 // addKey makes a key and shows it, once.

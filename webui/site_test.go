@@ -3,6 +3,7 @@ package webui
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
 	"tillpost/webui/api"
+	"tillpost/webui/api/wire"
 	"tillpost/webui/door"
 	"tillpost/webui/recent"
 )
@@ -32,14 +35,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shop is a running box with its page.
 type shop struct {
-	t     *testing.T
-	site  *Site
-	queue *queue.Queue
-	db    *store.DB
-	dir   string
-	codes []string // as the console showed them
-	log   bytes.Buffer
-	url   string // of a server on the loopback
+	t       *testing.T
+	site    *Site
+	queue   *queue.Queue
+	db      *store.DB
+	dir     string
+	codes   []string     // as the console showed them
+	changed atomic.Int64 // times that other settings were stored
+	log     bytes.Buffer
+	url     string // of a server on the loopback
 }
 
 const password = "drie losse woorden"
@@ -64,7 +68,7 @@ func openShop(t *testing.T, routes ...route.Route) *shop {
 	kept := recent.New(slog.NewTextHandler(&s.log, nil), 100)
 	s.site, err = New(Config{
 		Queue: s.queue, DB: db, DataDir: s.dir, Location: time.UTC, Version: "1.0", Hostnames: []string{"kassa.example"},
-		Log: slog.New(kept), Recent: kept, Settings: someSettings, Announce: func(code string) { s.codes = append(s.codes, code) },
+		Log: slog.New(kept), Recent: kept, Stored: s.settings(), Announce: func(code string) { s.codes = append(s.codes, code) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +94,39 @@ func openShop(t *testing.T, routes ...route.Route) *shop {
 	return s
 }
 
-func someSettings() []Setting {
-	return []Setting{{"country", "NL", "file"}, {"limits.max_parts", "6", "default"}, {"quiet_hours.enabled", "true", "default"}}
+// settings of the shop, as whoever wires a box gives them.
+func (s *shop) settings() *api.Settings {
+	usual := []wire.Setting{
+		{Key: "data_dir", Value: "/var/lib/tillpost", Origin: wire.OriginDefault, Fixed: true}, {Key: "timezone", Value: "UTC", Origin: wire.OriginFile},
+		{Key: "country", Value: "NL", Origin: wire.OriginDefault}, {Key: "language", Value: "en", Origin: wire.OriginDefault},
+		{Key: "limits.max_parts", Value: 6, Origin: wire.OriginDefault}, {Key: "limits.countries", Value: []string{}, Origin: wire.OriginDefault},
+		{Key: "quiet_hours.enabled", Value: true, Origin: wire.OriginDefault},
+	}
+	return &api.Settings{
+		List: func() []wire.Setting {
+			stored, err := api.Stored(s.db)
+			if err != nil {
+				s.t.Error(err)
+			}
+			list := slices.Clone(usual)
+			for i := range list {
+				if raw, ok := stored[list[i].Key]; ok {
+					list[i].Origin = wire.OriginStore
+					if err := json.Unmarshal(raw, &list[i].Value); err != nil {
+						s.t.Error(err)
+					}
+				}
+			}
+			return list
+		},
+		Check: func(stored map[string]json.RawMessage) error {
+			if n := string(stored["limits.max_parts"]); n != "" && n != "4" {
+				return &wire.Problem{Status: 400, Code: "setting_invalid", Field: "limits.max_parts", Detail: "limits.max_parts: must be at most 255"}
+			}
+			return nil
+		},
+		Changed: func() { s.changed.Add(1) },
+	}
 }
 
 // dressed is a fake that looks like a modem or a provider.
@@ -271,7 +306,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
-		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

@@ -182,7 +182,11 @@ func (s *Site) askWay(w http.ResponseWriter, r *http.Request) {
 	}
 	s.log.Info("a person asked something of a route", "route", name, "act", r.PathValue("act"), "done", out.Wrong == "")
 	if out.Wrong == "" && out.Answer == "" && !out.Looked {
-		http.Redirect(w, r, "/ways/"+name, http.StatusSeeOther)
+		back := "/ways/" + name
+		if r.URL.Query().Get("from") == "setup" {
+			back = "/setup/test"
+		}
+		http.Redirect(w, r, back, http.StatusSeeOther)
 		return
 	}
 	v, err := s.readWay(p, name)

@@ -58,10 +58,7 @@ type Config struct {
 	// one. Nil: nowhere.
 	Announce func(code string)
 
-	// Settings lists what the box runs with, and who said so. Nil: the page
-	// does not show it.
-	Settings func() []Setting
-	// Recent has the last lines of the log. Nil: as Settings.
+	// Recent has the last lines of the log. Nil: the page does not show them.
 	Recent *recent.Log
 }
 

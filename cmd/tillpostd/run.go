@@ -21,6 +21,7 @@ import (
 	"tillpost/systemd"
 	"tillpost/webui"
 	"tillpost/webui/api"
+	"tillpost/webui/recent"
 	"tillpost/webui/api/wire"
 )
 
@@ -30,6 +31,8 @@ const (
 
 	// httpDrain is how long requests under way may take at the end.
 	httpDrain = 5 * time.Second
+	// logKept is how many lines of the log the page shows: 100 KB or so.
+	logKept = 500
 	// stale is how old the scheduler's last turn may be; it turns every 5 s.
 	stale = 20 * time.Second
 )
@@ -50,6 +53,9 @@ type daemon struct {
 // lanes finish what they hold, routes close, then pages, then the store.
 func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemon) error) (err error) {
 	syscall.Umask(0o077) // nothing we make is for others; the socket says otherwise itself
+	console := log // the page must never show the set-up code, so this is not kept
+	kept := recent.New(log.Handler(), logKept)
+	log = slog.New(kept)
 	manager := systemd.New(log)
 
 	if err := ownFolder(cfg.DataDir); err != nil {
@@ -114,12 +120,12 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	site, err := webui.New(webui.Config{
-		Stored: cfg.forAPI(func() { fail(errAgain) }), Settings: cfg.forPage,
+		Stored: cfg.forAPI(func() { fail(errAgain) }), Recent: kept,
 		Queue: q, DB: db, Outreach: reach, Log: log,
 		DataDir: cfg.DataDir, Hostnames: cfg.Hostnames,
 		Language: cfg.Language, Location: cfg.location, Version: buildVersion(),
 		Announce: func(code string) {
-			log.Info("no password is set: open the page and enter the set-up code", "code", code)
+			console.Info("no password is set: open the page and enter the set-up code", "code", code)
 		},
 	})
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"tillpost/queue/store"
-	"tillpost/webui"
 	"tillpost/webui/api"
 	"tillpost/webui/api/wire"
 )
@@ -245,20 +244,6 @@ func (c *Config) forAPI(again func()) *api.Settings {
 		},
 		Changed: again,
 	}
-}
-
-// forPage is what the page of the settings shows: all but secrets.
-func (c *Config) forPage() []webui.Setting {
-	var list []webui.Setting
-	for _, s := range c.settings() {
-		value, err := json.Marshal(s.Value)
-		if err != nil {
-			panic(err) // texts, numbers and lists of them: cannot fail
-		}
-		origin := map[string]string{wire.OriginFile: "file", wire.OriginStore: "page", wire.OriginDefault: "default"}[s.Origin]
-		list = append(list, webui.Setting{Name: s.Key, Value: strings.Trim(string(value), `"`), Origin: origin})
-	}
-	return list
 }
 
 // keepServing runs serve again whenever other settings were stored.

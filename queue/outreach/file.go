@@ -75,6 +75,12 @@ func ReadFile(raw []byte) (*File, error) {
 			continue
 		}
 		line, _ := in.FieldPos(0)
+		for i, cell := range cells {
+			// Exports write '+31… so that no spreadsheet reads a formula.
+			if len(cell) > 1 && cell[0] == '\'' && strings.ContainsRune("=+-@", rune(cell[1])) {
+				cells[i] = cell[1:]
+			}
+		}
 		row := FileRow{Line: line, Cells: cells}
 		if len(cells) != f.width {
 			row.Bad = fmt.Sprintf("has %d columns, the row of names has %d: is a separator missing, or a text without quotes?", len(cells), f.width)

@@ -5,13 +5,6 @@ import (
 	"fmt"
 )
 
-func (t *tool) contacts(ctx context.Context, args []string) error {
-	if len(args) == 0 || args[0] != "erase" {
-		return errUse{"erase is missing"}
-	}
-	return t.erase(ctx, args[1:])
-}
-
 // erase forgets a person: contacts erase NUMBER.
 func (t *tool) erase(ctx context.Context, args []string) error {
 	words, err := parse(flagSet("contacts erase"), args, "NUMBER")

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"tillpost/webui/api/wire"
+)
+
+// contacts is everything that the command does with the register.
+func (t *tool) contacts(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUse{"import, export or erase is missing"}
+	}
+	switch what, args := args[0], args[1:]; what {
+	case "import":
+		return t.importContacts(ctx, args)
+	case "export":
+		return t.exportContacts(ctx, args)
+	case "erase":
+		return t.erase(ctx, args)
+	default:
+		return errUse{fmt.Sprintf("%q is not import, export or erase", what)}
+	}
+}
+
+func (t *tool) importContacts(ctx context.Context, args []string) error {
+	fs := flagSet("contacts import")
+	replace := fs.Bool("replace", false, "")
+	dry := fs.Bool("dry", false, "")
+	all := fs.Bool("all-or-nothing", false, "")
+	how := fs.String("how", "", "")
+	words, err := parse(fs, args, "FILE.csv")
+	if err != nil {
+		return err
+	}
+	file, err := os.ReadFile(words[0])
+	if err != nil {
+		return err
+	}
+	options := url.Values{}
+	for name, on := range map[string]bool{"dry_run": *dry, "all_or_nothing": *all} {
+		if on {
+			options.Set(name, "true")
+		}
+	}
+	if *replace {
+		options.Set("mode", "replace")
+	}
+	if *how != "" {
+		options.Set("how", *how)
+	}
+	rep, err := t.box.ImportContacts(ctx, file, options)
+	if err != nil || t.json {
+		return t.raw(rep, err)
+	}
+	for _, column := range slices.Sorted(maps.Keys(rep.Columns)) {
+		fmt.Fprintf(t.out, "column %s: %s\n", column, rep.Columns[column])
+	}
+	t.rowErrors(rep.Errors)
+	would := ""
+	if rep.DryRun {
+		would = "would be "
+	}
+	fmt.Fprintf(t.out, "%s: %s%d added, %d changed, %d as they were, %d removed, %d refused\n",
+		count(rep.Rows, "row"), would, rep.Added, rep.Changed, rep.Same, rep.Removed, rep.Refused)
+	return nil
+}
+
+func (t *tool) rowErrors(list []wire.RowError) {
+	for _, e := range list {
+		fmt.Fprintf(t.out, "line %d, %s: %s\n", e.Row, e.Field, e.Detail)
+	}
+}
+
+// exportContacts writes the register as a file that import reads.
+func (t *tool) exportContacts(ctx context.Context, args []string) error {
+	if _, err := parse(flagSet("contacts export"), args); err != nil {
+		return err
+	}
+	var all []wire.Contact
+	names := map[string]bool{}
+	flags := map[string]bool{}
+	for after := ""; ; {
+		page, err := t.box.Contacts(ctx, after)
+		if err != nil {
+			return err
+		}
+		all = append(all, page.Items...)
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	if t.json {
+		return t.raw(wire.Page[wire.Contact]{Items: all}, nil)
+	}
+	for _, c := range all {
+		for name := range c.Attrs {
+			names[name] = true
+		}
+		for flag := range c.Flags {
+			flags[flag] = true
+		}
+	}
+	attrs, switches := slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(flags))
+	out := csv.NewWriter(t.out)
+	out.Comma = ';'
+	head := []string{"id", "name", "first_name", "last_name", "number", "email", "language", "birthday", "status"}
+	head = append(head, attrs...)
+	for _, flag := range switches {
+		head = append(head, "flag."+flag)
+	}
+	if err := out.Write(head); err != nil {
+		return err
+	}
+	for _, c := range all {
+		row := []string{c.ID, c.Name, c.FirstName, c.LastName, c.Number, c.Email, c.Language, c.Birthday, c.Status}
+		for _, name := range attrs {
+			row = append(row, c.Attrs[name].String())
+		}
+		for _, flag := range switches {
+			row = append(row, map[bool]string{true: "yes", false: "no"}[c.Flags[flag]])
+		}
+		for i, cell := range row {
+			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				row[i] = "'" + cell // a spreadsheet would read a formula (contract.md); import takes it off
+			}
+		}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// batch sends to the list in a file: its own texts, a text, or a template.
+func (t *tool) batch(ctx context.Context, args []string) error {
+	fs := flagSet("batch")
+	options := url.Values{}
+	for _, name := range []string{"template", "text", "class", "at", "event", "offset", "encoding"} {
+		fs.Func(name, "", func(s string) error { options.Set(name, s); return nil })
+	}
+	all := fs.Bool("all-or-nothing", false, "")
+	words, err := parse(fs, args, "FILE.csv")
+	if err != nil {
+		return err
+	}
+	file, err := os.ReadFile(words[0])
+	if err != nil {
+		return err
+	}
+	if *all {
+		options.Set("all_or_nothing", "true")
+	}
+	got, err := t.box.Batch(ctx, file, options)
+	if err != nil || t.json {
+		return t.raw(got, err)
+	}
+	t.rowErrors(got.Errors)
+	for _, e := range got.Campaign.Excluded {
+		fmt.Fprintf(t.out, "left out, %s: %s\n", count(e.Count, "row"), e.Why)
+	}
+	for _, w := range got.Warnings {
+		fmt.Fprintf(t.out, "mind: %s\n", w)
+	}
+	fmt.Fprintf(t.out, "%s: %s, %d merged\n", got.ID, count(got.Campaign.Recipients, "recipient"), got.Campaign.Merged)
+	if got.LastAt != nil {
+		fmt.Fprintf(t.out, "the last one leaves at about %s\n", moment(*got.LastAt))
+	}
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,10 +33,12 @@ import (
 //	M6 When every route is well and time passes, nothing is left waiting
 //	   but what is unknown and held, or planned.
 //	M7 The store's own Check, after every crash and at the end.
+//	M8 While nobody has told the time nothing expires.
+//	M9 Who was erased is gone: what a lane held, when it has landed.
 
 // op is one step of a random life.
 type op struct {
-	Kind string // add answer report cancel settle resend pass down up crash
+	Kind string // add answer report cancel settle resend pass down up crash jump dark erase
 	Who  int    // which recipient, or which message
 	Fate string // of the next message to that recipient
 	Min  int    // minutes to pass
@@ -44,7 +47,7 @@ type op struct {
 
 var opGen = rapid.Custom(func(t *rapid.T) op {
 	return op{
-		Kind: rapid.SampledFrom([]string{"add", "add", "add", "add", "answer", "answer", "report", "report", "cancel", "settle", "resend", "pass", "pass", "down", "up", "crash"}).Draw(t, "kind"),
+		Kind: rapid.SampledFrom([]string{"add", "add", "add", "add", "answer", "answer", "report", "report", "cancel", "settle", "resend", "pass", "pass", "down", "up", "crash", "jump", "dark", "erase"}).Draw(t, "kind"),
 		Who:  rapid.IntRange(0, 2).Draw(t, "who"),
 		Fate: rapid.SampledFrom([]string{"accept", "busy", "refuse", "lost", "not offered", "panic", "slow", "slow", "slow"}).Draw(t, "fate"),
 		Min:  rapid.SampledFrom([]int{0, 0, 0, 0, 0, 1, 5, 30, 600}).Draw(t, "minutes"),
@@ -69,7 +72,7 @@ func TestModel(t *testing.T) {
 		var wrong []error
 		synctest.Test(t, func(t *testing.T) {
 			time.Sleep(time.Until(time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)))
-			w := &world{t: t, dir: dir, fates: map[string]string{}, took: map[string]int{}, said: map[string]bool{}, flying: map[string]int{}}
+			w := &world{t: t, dir: dir, sun: wallAt(time.Now()), fates: map[string]string{}, took: map[string]int{}, said: map[string]bool{}, flying: map[string]int{}}
 			w.start()
 			for _, o := range ops {
 				w.do(o)
@@ -94,7 +97,11 @@ type world struct {
 	modem *routetest.Fake
 	stop  func()
 
+	sun      *sun
+	back     time.Duration // that the clock was set back, in all
+	expired  map[ID]bool   // when the time was lost; nil: it is known
 	accepted []ID
+	erased   []ID
 	wrong    []error
 
 	mu     sync.Mutex
@@ -120,7 +127,7 @@ func (w *world) start() {
 			w.t.Fatal(err)
 		}
 	}
-	q, err := New(Config{DB: db})
+	q, err := New(Config{DB: db, Clock: w.sun.config()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -203,7 +210,7 @@ func (w *world) do(o op) {
 			d.Class = Marketing
 		}
 		if o.Min > 0 {
-			d.At = time.Now().Add(time.Duration(o.Min) * time.Minute)
+			d.At = w.q.Now().Add(time.Duration(o.Min) * time.Minute)
 		}
 		m, err := w.q.Add(w.t.Context(), d)
 		if err != nil {
@@ -252,6 +259,21 @@ func (w *world) do(o op) {
 		w.modem.SetState(route.Ready)
 	case "crash":
 		w.crash()
+	case "jump":
+		by := time.Duration(o.Min) * time.Minute
+		if o.Mark {
+			by = -by
+			w.back -= by
+		}
+		w.sun.set(w.q.Now().Add(by))
+		w.expired = nil
+	case "dark":
+		w.sun.set(in1970)
+		time.Sleep(10 * time.Second) // the timer notices
+		synctest.Wait()
+		w.expired = w.inState(Expired)
+	case "erase":
+		w.erase(to)
 	}
 	synctest.Wait()
 	w.look()
@@ -275,6 +297,32 @@ func (w *world) person(o op, id ID) {
 	if _, notNow := errors.AsType[*ErrNotNow](err); err != nil && !notNow {
 		w.bad("%s: %v", o.Kind, err)
 	}
+}
+
+// inState lists the messages in a state.
+func (w *world) inState(s State) map[ID]bool {
+	list := map[ID]bool{}
+	for _, id := range w.accepted {
+		if m, err := w.q.Get(id); err == nil && m.State == s {
+			list[id] = true
+		}
+	}
+	return list
+}
+
+// erase forgets a person. What is in the air may stay until it has landed.
+func (w *world) erase(to string) {
+	if _, err := w.q.Erase(w.t.Context(), to, "test"); err != nil {
+		w.bad("M9: %v", err)
+	}
+	w.accepted = slices.DeleteFunc(w.accepted, func(id ID) bool {
+		m, err := w.q.Get(id)
+		if gone := errors.Is(err, ErrNotFound) || err == nil && m.To == to; gone {
+			w.erased = append(w.erased, id)
+			return true
+		}
+		return false
+	})
 }
 
 // crash copies the store as it is on disk and goes on from the copy.
@@ -320,6 +368,9 @@ func (w *world) look() {
 		if m.State == Delivered && !said {
 			w.bad("M4: %s is delivered, and nobody said so:%s", id, tellStory(story))
 		}
+		if w.expired != nil && m.State == Expired && !w.expired[id] {
+			w.bad("M8: %s expired while nobody knew the time:%s", id, tellStory(story))
+		}
 		why, until := w.q.Explain(m)
 		if m.State.Waits() && why.Code == "" {
 			w.bad("M5: %s is %s and does not say why", id, m.State)
@@ -336,7 +387,9 @@ func (w *world) finish() {
 	clear(w.fates)
 	w.mu.Unlock()
 	w.modem.SetState(route.Ready)
-	time.Sleep(12 * time.Hour)
+	w.sun.set(w.q.Now())
+	w.expired = nil
+	time.Sleep(12*time.Hour + w.back)
 	synctest.Wait()
 	w.look()
 	for _, id := range w.accepted {
@@ -349,6 +402,11 @@ func (w *world) finish() {
 		case Queued, Sending, Held, Scheduled:
 			story, _ := w.q.Story(m)
 			w.bad("M6: %s is still %s:%s", id, m.State, tellStory(story))
+		}
+	}
+	for _, id := range w.erased {
+		if _, err := w.q.Get(id); !errors.Is(err, ErrNotFound) {
+			w.bad("M9: %s is still there (%v)", id, err)
 		}
 	}
 	if err := w.db.Check(); err != nil {

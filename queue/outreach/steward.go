@@ -20,7 +20,7 @@ const (
 // Steward answers the queue when a message is about to leave: consent given
 // when a list was made is worth nothing if it was withdrawn since.
 func Steward() queue.Steward {
-	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Known: aboutNumber}
+	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Numbers: numbers, Known: aboutNumber}
 }
 
 func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {

@@ -143,7 +143,7 @@ func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time,
 		ID: m.ID.String(), State: m.State, Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
 		To: m.To, From: m.From, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
 		Parts: make([]wire.Part, len(m.Parts)), Changes: m.Changes, Price: price(m.Price),
-		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Ref: m.Ref, Route: m.Route,
+		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Source: m.Source, Contact: m.Contact, Event: m.Booking, Ref: m.Ref, Route: m.Route,
 		Created: m.Created, Updated: m.Updated, Events: story,
 	}
 	for i, p := range m.Parts {

@@ -78,6 +78,9 @@ type Message struct {
 	Class    string     `json:"class"`
 	Priority int        `json:"priority"`
 	Till     string     `json:"till,omitempty"`
+	Source   string     `json:"source,omitempty"`  // what told us to send it: campaign/NAME, batch/ID, rule/NAME
+	Contact  string     `json:"contact,omitempty"` // whom it is for
+	Event    string     `json:"event,omitempty"`   // the booking it is about
 	Ref      string     `json:"ref"`
 	Route    string     `json:"route,omitempty"` // that carries it, or did last
 	Created  time.Time  `json:"created"`

@@ -203,14 +203,27 @@ func (s *session) take(from slot, stat int, raw string) bool {
 		}
 		s.deliver(job{raw: raw, report: from.memory == "SR", ack: ack{slot: from}})
 	case stoSent:
-		s.mu.Lock()
-		s.acks = append(s.acks, ack{slot: from}) // a copy of a sent one that the phone kept
-		s.mu.Unlock()
+		s.owe(from) // a copy of a sent one that the phone kept
 	default:
+		if s.isStray(raw) {
+			s.owe(from)
+			break
+		}
 		s.drafts++
 		s.disclaim(from) // a draft: not ours to remove
 	}
 	return true
+}
+
+// owe has a claimed slot cleared when the line is free.
+func (s *session) owe(from slot) {
+	s.mu.Lock()
+	s.acks = append(s.acks, ack{slot: from})
+	s.mu.Unlock()
+	select {
+	case s.acked <- struct{}{}:
+	default:
+	}
 }
 
 // remove deletes a slot whose content is committed.

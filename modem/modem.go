@@ -125,9 +125,10 @@ type Modem struct {
 	where    Place // of the connection, or of the search for one
 	here     bool  // there was something to open the last time
 	sink     route.Sink
-	jobs     chan job // to the worker that talks to the sink
-	answered pledge   // the last one whose message was answered (stored.go)
-	owed     *at.Owed // an answer that the last connection did not live to hear
+	jobs     chan job        // to the worker that talks to the sink
+	answered pledge          // the last one whose message was answered (stored.go)
+	strays   map[string]bool // drafts of ours whose place was not told, by their hash
+	owed     *at.Owed        // an answer that the last connection did not live to hear
 
 	mu       sync.Mutex
 	status   route.Status
@@ -182,6 +183,7 @@ func New(cfg Config) *Modem {
 		present:  exists,
 		ladder:   newLadder(cfg.Rungs),
 		worried:  map[string]string{},
+		strays:   map[string]bool{},
 		status:   route.Status{Route: cfg.Name, Kind: "modem", State: route.Starting, Lanes: 1, Port: cfg.Port},
 	}
 	care(&m.status).Rungs = slices.Clone(m.ladder.record)

@@ -70,6 +70,7 @@ func (s *session) offer(ctx context.Context, tag offered, n int, sub submit) (at
 	}
 	index, err := s.conn.Store(ctx, sub.length, sub.hex)
 	if isLost(err) {
+		s.m.strays[hash] = true
 		return none, err
 	}
 	if err != nil {
@@ -95,6 +96,17 @@ func (s *session) offer(ctx context.Context, tag offered, n int, sub submit) (at
 	return done, err
 }
 
+// isStray tells whether a draft is one of ours whose place was never told,
+// because the answer of AT+CMGW was lost.
+func (s *session) isStray(raw string) bool {
+	hash, err := bodyHash(raw)
+	if err != nil || !s.m.strays[hash] {
+		return false
+	}
+	delete(s.m.strays, hash)
+	return true
+}
+
 // promise commits p.
 func (s *session) promise(ctx context.Context, p pledge) error {
 	b, err := json.Marshal(p)
@@ -110,13 +122,7 @@ func (s *session) drop(place slot) {
 	if !s.claim(place) {
 		return
 	}
-	s.mu.Lock()
-	s.acks = append(s.acks, ack{slot: place})
-	s.mu.Unlock()
-	select {
-	case s.acked <- struct{}{}:
-	default:
-	}
+	s.owe(place)
 }
 
 // distrust looks whether a message that the network refused is called sent. If
@@ -194,7 +200,11 @@ func (s *session) redeem(ctx context.Context) error {
 	}
 	s.log.Info("the modem's memory says that a lost message left", "msg", p.ID)
 	s.m.noteSettled(s.identity(), p.ID, p.N)
-	s.deliver(job{ack: ack{slot: place}, ready: &route.Report{
+	clear := ack{slot: place}
+	if !s.claim(place) {
+		clear = ack{} // it is being cleared already
+	}
+	s.deliver(job{ack: clear, ready: &route.Report{
 		Route: s.m.cfg.Name, ID: p.ID, To: p.To, Identity: s.identity(), State: route.ReportSent, Code: "storage",
 		Why: "the answer was lost, but the modem's memory calls this message sent, and this modem does so only when it has left",
 	}})

@@ -150,3 +150,22 @@ func TestFullMemoryDoesNotStopSending(t *testing.T) {
 		b.mustSend("m1")
 	})
 }
+
+// A message that was written while the answer was lost lies somewhere as a
+// draft: ours to clear, and found by what it is.
+func TestStrayDraftOfOursIsCleared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memoryBench(t, sim.FlipOnAnswer)
+		b.play("drafts 2")
+		b.play("cmgw: drop 999") // the prompt, or the answer
+		b.send("m1", "+31612345678", "somewhere")
+		b.ready()
+		b.play("cmgw: mute")
+		b.send("m2", "+31612345678", "somewhere else")
+		b.mustSend("m3")
+		time.Sleep(3 * time.Minute)
+		if n := b.peer.Stored("SM"); n != 2 {
+			t.Errorf("%d places are taken, want the two drafts of somebody else", n)
+		}
+	})
+}

@@ -21,8 +21,8 @@ import (
 	"tillpost/systemd"
 	"tillpost/webui"
 	"tillpost/webui/api"
-	"tillpost/webui/recent"
 	"tillpost/webui/api/wire"
+	"tillpost/webui/recent"
 )
 
 const (
@@ -53,7 +53,7 @@ type daemon struct {
 // lanes finish what they hold, routes close, then pages, then the store.
 func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemon) error) (err error) {
 	syscall.Umask(0o077) // nothing we make is for others; the socket says otherwise itself
-	console := log // the page must never show the set-up code, so this is not kept
+	console := log       // the page must never show the set-up code, so this is not kept
 	kept := recent.New(log.Handler(), logKept)
 	log = slog.New(kept)
 	manager := systemd.New(log)

@@ -1,7 +1,11 @@
 package webui
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -138,15 +142,18 @@ func TestInABrowser(t *testing.T) {
 
 	t.Run("every page at a desk and on a telephone", func(t *testing.T) {
 		s := furnish(t)
+		axe := readAxe(t)
 		for name, v := range map[string]view{"1280-light": desk, "390-dark": phone} {
 			w := c.open(t, s.url, v)
 			w.visit("/login?lang=nl")
 			w.picture("login-" + name)
+			w.examine(axe)
 			w.login("")
 			w.forgive("status of 404.*/nothing") // which is what there is
 			for _, p := range s.everyPage() {
 				w.visit(p.path)
 				w.picture(p.name + "-" + name)
+				w.examine(axe)
 			}
 			ground, err := w.eval(`getComputedStyle(document.body).backgroundColor`)
 			if want := map[bool]string{false: "rgb(237, 240, 240)", true: "rgb(15, 22, 27)"}[v.dark]; err != nil || ground != want {
@@ -189,5 +196,44 @@ func (s *furnished) everyPage() []pageAt {
 		{"manual-tills", "/manual/tills"},
 		{"manual-failures", "/manual/failures"},
 		{"nothing", "/nothing"},
+	}
+}
+
+// npmAxe is the accessibility checker that every page is held against.
+const npmAxe = "axe-core@4.10.3"
+
+// readAxe fetches it by npm, once for all pages.
+func readAxe(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	install := exec.CommandContext(ctx, "npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", npmAxe)
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm install %s: %v\n%s", npmAxe, err, out)
+	}
+	script, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(script)
+}
+
+// examine holds the page against WCAG 2.2 A and AA, and good practice. What
+// the checker calls serious or critical fails the test.
+func (w *window) examine(axe string) {
+	w.t.Helper()
+	if _, err := w.eval(axe + "; 0"); err != nil {
+		w.t.Fatal(err)
+	}
+	found, err := w.eval(`axe.run({ resultTypes: ["violations"] }).then(r => r.violations
+		.filter(v => v.impact === "serious" || v.impact === "critical")
+		.map(v => location.pathname + ": " + v.id + ": " + v.help + "\n  " + v.nodes.slice(0, 3).map(n => n.html).join("\n  ")).join("\n"))`)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if found != "" {
+		w.t.Errorf("axe finds\n%s", found)
 	}
 }

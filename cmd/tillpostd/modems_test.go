@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tillpost/modem/usb"
 	"tillpost/modem/usb/usbtest"
@@ -61,6 +64,25 @@ func TestWhoIsAskedAndReset(t *testing.T) {
 			t.Error("the stick in which the modem was is not reset, or another one is")
 		}
 	})
+}
+
+// udev gives the rights to a port a moment after the port is there.
+func TestPortThatIsBeingMade(t *testing.T) {
+	for name, tc := range map[string]struct {
+		denied error
+		age    time.Duration
+		want   bool
+	}{
+		"may be used":          {nil, 0, false},
+		"not yet":              {unix.EACCES, time.Second, true},
+		"for good":             {unix.EACCES, time.Minute, false},
+		"is something else":    {unix.ENOENT, time.Second, false},
+		"and the clock jumped": {unix.EACCES, 20 * 365 * 24 * time.Hour, false},
+	} {
+		if got := isBeingMade(tc.denied, time.Now().Add(-tc.age)); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // shelf is a memory that can be full.

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tillpost/modem"
 	"tillpost/modem/usb"
@@ -52,10 +58,23 @@ func (m *modems) bySocket(name, path string) modem.Place {
 	return m.nowhere(name, fmt.Sprintf("no modem is plugged in at USB %s", path), list, false)
 }
 
+// rightsDelay is how long udev may take to give a new port to its group: until
+// then it is there and may not be opened, which is no news (appliance practice).
+const rightsDelay = 5 * time.Second
+
+// isBeingMade tells whether a port that may not be opened is so new that its
+// rights are still to come.
+func isBeingMade(denied error, made time.Time) bool {
+	return errors.Is(denied, fs.ErrPermission) && time.Since(made) < rightsDelay
+}
+
 // byPort is a port by its name. It is used as soon as it is there; while it
 // is not, a useless stick may be why.
 func (m *modems) byPort(name, port string) modem.Place {
-	if exists(port) {
+	if info, err := os.Stat(port); err == nil {
+		if isBeingMade(unix.Access(port, unix.R_OK|unix.W_OK), info.ModTime()) {
+			return modem.Place{Coming: true, Detail: "waiting for the right to use " + port}
+		}
 		for _, f := range m.watcher.Sticks() {
 			if holds(f.Stick, port) {
 				m.remember(name, f.Stick)

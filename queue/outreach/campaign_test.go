@@ -12,8 +12,8 @@ import (
 	"tillpost/queue/route/routetest"
 )
 
-// register fills the box with n customers, all of whom agreed to advertising.
-func register(b *box, n int) {
+// customers fills the box with n customers, all of whom agreed to advertising.
+func customers(b *box, n int) {
 	b.t.Helper()
 	var list []Contact
 	for i := range n {
@@ -67,7 +67,7 @@ func TestACampaignGoesOutAndTells(t *testing.T) {
 		modem := routetest.NewFake("counter")
 		modem.AutoReport(time.Second)
 		b.open(modem)
-		register(b, 10)
+		customers(b, 10)
 		b.template("news", "Hej {FORNAMN}, nieuw!", func(s *Stored) { s.Class = queue.Marketing })
 		b.campaign(Campaign{Name: "spring", Template: "news", Audience: Audience{All: []Condition{is("category", "gold")}}, Notify: Notify{SMS: []string{"06-99999999"}}})
 		got := b.start("spring")
@@ -93,7 +93,7 @@ func TestACampaignGoesOutAndTells(t *testing.T) {
 func TestAThrottle(t *testing.T) {
 	inBox(t, func(b *box) {
 		b.open()
-		register(b, 7)
+		customers(b, 7)
 		b.campaign(Campaign{Name: "slow", Texts: map[string]string{"nl": "x {name}"}, Missing: LeaveOut, Audience: everybody, Class: queue.Transactional,
 			Throttle: Throttle{Burst: 3, Pause: 60, Gap: 2}})
 		b.start("slow")
@@ -114,7 +114,7 @@ func TestPauseResumeAndStop(t *testing.T) {
 		modem := routetest.NewFake("counter")
 		modem.Latency(10 * time.Second)
 		b.open(modem)
-		register(b, 30)
+		customers(b, 30)
 		b.campaign(Campaign{Name: "c", Texts: map[string]string{"nl": "hallo {first_name}"}, Audience: everybody, Class: queue.Transactional})
 		b.start("c")
 		b.later(55 * time.Second)
@@ -163,7 +163,7 @@ func TestPauseResumeAndStop(t *testing.T) {
 func TestACampaignFollowsItsEvent(t *testing.T) {
 	inBox(t, func(b *box) {
 		b.open()
-		register(b, 4)
+		customers(b, 4)
 		start := clock(b, "2026-12-04T20:00")
 		b.book(Booking{ID: "concert", Start: start})
 		b.campaign(Campaign{Name: "before", Texts: map[string]string{"nl": "tot straks"}, Audience: everybody, Class: queue.Transactional,
@@ -207,7 +207,7 @@ func TestWhoWithdrawsMeanwhileGetsNothing(t *testing.T) {
 	inBox(t, func(b *box) {
 		modem := routetest.NewFake("counter")
 		b.open(modem)
-		register(b, 5)
+		customers(b, 5)
 		b.later(time.Second)
 		modem.SetState(route.Waiting)
 		b.campaign(Campaign{Name: "c", Texts: map[string]string{"nl": "hallo {first_name}"}, Audience: everybody})
@@ -244,7 +244,7 @@ func TestAPreviewCountsTheWholeSelection(t *testing.T) {
 	inBox(t, func(b *box) {
 		modem := routetest.NewFake("counter")
 		b.open(modem)
-		register(b, 40)
+		customers(b, 40)
 		b.contact(Contact{ID: "long", FirstName: strings.Repeat("Lang", 50), Number: anna})
 		b.contact(Contact{ID: "twin", FirstName: "Tweeling", Number: "+31610000009"})
 		b.contact(Contact{ID: "nobody", FirstName: "Zonder", Number: bram})
@@ -281,7 +281,7 @@ func TestAPreviewCountsTheWholeSelection(t *testing.T) {
 func TestATestIsInNoCampaignsHistory(t *testing.T) {
 	inBox(t, func(b *box) {
 		b.open()
-		register(b, 3)
+		customers(b, 3)
 		c := Campaign{Name: "c", Kind: KindCampaign, Texts: map[string]string{"nl": "Hallo {first_name}"}, Audience: everybody, Channel: SMS}
 		b.campaign(c)
 		m, err := b.o.Test(b.t.Context(), &c, "06-12345678", nil, "till")
@@ -389,7 +389,7 @@ func TestMarketingToAListNeedsConsent(t *testing.T) {
 func TestWhatACampaignCannotBe(t *testing.T) {
 	inBox(t, func(b *box) {
 		b.open()
-		register(b, 2)
+		customers(b, 2)
 		b.template("draft", "nog {name}", func(s *Stored) { s.Draft = true })
 		now := time.Now()
 		event := clock(b, "2026-12-04T20:00")
@@ -445,7 +445,7 @@ func TestTheEstimateWarns(t *testing.T) {
 	inBox(t, func(b *box) {
 		b.cfg.PerMinute = func() float64 { return 6 }
 		b.open()
-		register(b, 60)
+		customers(b, 60)
 		b.campaign(Campaign{Name: "c", Texts: map[string]string{"nl": "x"}, Audience: everybody, Class: queue.Transactional,
 			When: When{EventStart: time.Now().Add(65 * time.Minute), Offset: Span{Rest: -time.Hour}}})
 		got := b.start("c")

@@ -35,6 +35,10 @@ type Contact struct {
 
 	Created time.Time `json:"created,omitzero"`
 	Updated time.Time `json:"updated,omitzero"`
+
+	// packed are the attributes as they stand in the row, for a contact that is
+	// only asked whether it is meant (register). Attrs is then empty.
+	packed [][]byte
 }
 
 // FlagReminder is the contact's own switch for reminders (field-notes §4.5).
@@ -98,6 +102,11 @@ func (c *Contact) field(name string) Value {
 		}
 		if v, ok := c.Attrs[name]; ok {
 			return v
+		}
+		for _, raw := range c.packed {
+			if v, ok := packedAttribute(raw, name); ok {
+				return v
+			}
 		}
 		if on, ok := c.Flags[name]; ok {
 			return yesNo(on)
@@ -405,17 +414,10 @@ func readAttribute(attrs *Attributes, r *store.Reader) {
 	var name string
 	var v Value
 	r.Sub(func(r *store.Reader) {
-		switch r.Field {
-		case 1:
+		if r.Field == 1 {
 			name = r.Str()
-		case 2:
-			v.Type = knownType(r.Str())
-		case 3:
-			v.Text = r.Str()
-		case 4:
-			item := ""
-			r.Sub(func(r *store.Reader) { item = r.Str() })
-			v.List = append(v.List, item)
+		} else {
+			v.read(r)
 		}
 	})
 	if *attrs == nil {
@@ -424,12 +426,62 @@ func readAttribute(attrs *Attributes, r *store.Reader) {
 	(*attrs)[name] = v
 }
 
+func (v *Value) read(r *store.Reader) {
+	switch r.Field {
+	case 2:
+		v.Type = knownType(r.Bytes())
+	case 3:
+		v.Text = r.Str()
+	case 4:
+		item := ""
+		r.Sub(func(r *store.Reader) { item = r.Str() })
+		v.List = append(v.List, item)
+	}
+}
+
+// readLean reads a contact and leaves its attributes packed: of a hundred
+// thousand that are asked whether they are meant most have one looked at.
+func readLean(c *Contact, r *store.Reader) {
+	if r.Field != 10 {
+		readContact(c, r)
+		return
+	}
+	if c.packed == nil {
+		c.packed = make([][]byte, 0, 8)
+	}
+	c.packed = append(c.packed, r.Bytes()) // good while the transaction lasts
+}
+
+// packedAttribute reads an attribute if it has this name; it is written first.
+func packedAttribute(raw []byte, name string) (v Value, ok bool) {
+	r := store.Read(raw)
+	if !r.Next() || r.Field != 1 || string(r.Bytes()) != name {
+		return v, false
+	}
+	for r.Next() {
+		v.read(r)
+	}
+	return v, r.Err() == nil
+}
+
+// noteNames adds the names of the contact's attributes.
+func (c *Contact) noteNames(names Names) {
+	for name := range c.Attrs {
+		names[name] = true
+	}
+	for _, raw := range c.packed {
+		if r := store.Read(raw); r.Next() && r.Field == 1 && !names[string(r.Bytes())] {
+			names[r.Str()] = true
+		}
+	}
+}
+
 // knownType keeps one copy of each type's name in memory.
-func knownType(s string) Type {
+func knownType(raw []byte) Type {
 	for _, t := range types {
-		if s == string(t) {
+		if string(raw) == string(t) {
 			return t
 		}
 	}
-	return Type(s)
+	return Type(raw)
 }

@@ -257,11 +257,9 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 // placeholder is wrong.
 func (o *Outreach) registerNames(booked bool) (names Names, judged bool, err error) {
 	names = fieldNames()
-	err = o.EachContact(func(c *Contact) error {
+	err = each(o.db, register, func(_ *store.Tx, c *Contact) error {
 		judged = judged || !booked
-		for name := range c.Attrs {
-			names[name] = true
-		}
+		c.noteNames(names)
 		return nil
 	})
 	if err != nil || !booked {

@@ -226,7 +226,7 @@ func (o *Outreach) selectRun(r *Rule, c *Campaign, s *selection, first, day, now
 	if err != nil {
 		return err
 	}
-	return each(o.db, contacts, func(tx *store.Tx, one *Contact) error {
+	return each(o.db, register, func(tx *store.Tx, one *Contact) error {
 		days := r.dueDays(one, first, day)
 		if len(days) == 0 {
 			return nil
@@ -254,9 +254,7 @@ func (o *Outreach) selectRun(r *Rule, c *Campaign, s *selection, first, day, now
 				s.left.add(one.ID, why)
 				continue
 			}
-			for name := range one.Attrs {
-				s.names[name] = true
-			}
+			one.noteNames(s.names)
 			s.take(Recipient{Contact: one.ID, Occasion: d.key}, one.Number, false)
 		}
 		return nil

@@ -47,7 +47,7 @@ func (o *Outreach) fromRegister(c *Campaign, now time.Time) (*selection, error) 
 	}
 	s := &selection{names: fieldNames(), byNumber: map[string]bool{}}
 	dedupe := c.Dedupe == nil || *c.Dedupe
-	err = each(o.db, contacts, func(tx *store.Tx, one *Contact) error {
+	err = each(o.db, register, func(tx *store.Tx, one *Contact) error {
 		booking, ok := who.matches(one)
 		if !ok {
 			return nil
@@ -60,9 +60,7 @@ func (o *Outreach) fromRegister(c *Campaign, now time.Time) (*selection, error) 
 			s.left.add(one.ID, why)
 			return nil
 		}
-		for name := range one.Attrs {
-			s.names[name] = true
-		}
+		one.noteNames(s.names)
 		s.take(Recipient{Contact: one.ID, Booking: booking}, one.Number, dedupe)
 		return nil
 	})

@@ -20,6 +20,9 @@ var (
 	contacts = store.NewTable("contact", (*Contact).key, byNumber).
 			Packed(writeContact, readContact)
 
+	// The same rows, read only as far as a selection asks. It writes nothing.
+	register = store.NewTable("contact", (*Contact).key).Packed(writeContact, readLean)
+
 	// contact · purpose · channel · number: the ledger, which only grows.
 	consents = store.NewTable("consent", (*Consent).key)
 

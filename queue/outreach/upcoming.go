@@ -88,7 +88,7 @@ func (o *Outreach) upcomingDays(r *Rule, until time.Time) (list []Upcoming, err 
 	if r.Done == first.Format(time.DateOnly) {
 		first = first.AddDate(0, 0, 1)
 	}
-	err = each(o.db, contacts, func(tx *store.Tx, c *Contact) error {
+	err = each(o.db, register, func(tx *store.Tx, c *Contact) error {
 		days := r.dueDays(c, first, last)
 		if len(days) == 0 || len(list) >= mostUpcoming {
 			return nil

@@ -48,14 +48,15 @@ func TestHarnessNoticesBrokenDaemons(t *testing.T) {
 			name: "a message is settled before it is sent",
 			file: "queue/lane.go",
 			swap: [][2]string{{
-				"	rcpt, err := r.send(ctx, m)\n	r.q.settle(ctx, r, m, f, rcpt, err)\n",
+				"	rcpt, err := r.send(f.ctx, f.m)\n",
 				`	var rcpt route.Receipt
-	for n := range m.Segments {
-		rcpt.Parts = append(rcpt.Parts, route.Part{N: n + 1, Of: len(m.Segments), State: route.PartSent, Ref: "0", Identity: m.Identity})
+	for n := range f.m.Segments {
+		rcpt.Parts = append(rcpt.Parts, route.Part{N: n + 1, Of: len(f.m.Segments), State: route.PartSent, Ref: "0", Identity: f.m.Identity})
 	}
-	r.q.settle(ctx, r, m, f, rcpt, nil)
-	time.Sleep(60 * time.Millisecond) // the modem takes its time
-	_, err := r.send(ctx, m)
+	r.q.settle(ctx, r, f, rcpt, nil)
+	time.Sleep(60 * time.Millisecond) // the network takes its time
+	_, err := r.send(f.ctx, f.m)
+	return nil, true
 `,
 			}},
 			want: "the network never saw",

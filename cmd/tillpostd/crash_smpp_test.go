@@ -121,14 +121,15 @@ func (c *center) submits(t testing.TB) map[string]int {
 // 5,000 messages flow with 50 in flight; answers take 5 ms and receipts a
 // third of a second, so that a kill finds submits without an answer, answers
 // that are not yet written down, and receipts on their way. What was in doubt
-// after a restart is settled by its receipt: in the end only that is unknown
-// which the SMSC never saw.
+// after a restart is settled by its receipt, also where several messages to one
+// phone are: in the end only that is unknown which the SMSC never saw.
 func TestCrashOverSMPP(t *testing.T) {
 	t.Parallel()
 	bin := build(t, "")
 	c := startCenter(t, bin, "-latency", "5ms", "-receipt-after", "300ms")
 	o := newOrdeal(t, newBox(t, bin, c.table("operator", 50, marked)), 5000, kills, c)
 	o.long = true
+	o.people = 300
 	o.lives = []time.Duration{100 * time.Millisecond, 400 * time.Millisecond}
 	for _, v := range o.run() {
 		t.Error(v)

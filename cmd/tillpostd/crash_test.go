@@ -54,6 +54,7 @@ type ordeal struct {
 	messages int
 	kills    int
 	long     bool            // every tenth message has two parts
+	people   int             // who get messages, in turn; 0: everybody gets one
 	pools    []string        // that messages name in turn; none: no message does
 	lives    []time.Duration // how long a life is at most, in turn
 	patience time.Duration   // for the end, while nothing moves
@@ -170,7 +171,11 @@ func (o *ordeal) text(n int) string {
 
 // message is the nth, as a till hands it in.
 func (o *ordeal) message(n int) wire.Send {
-	send := hello(fmt.Sprintf("+3161%06d9", n), o.text(n)) // 9: no magic recipient
+	person := n
+	if o.people > 0 {
+		person = n % o.people
+	}
+	send := hello(fmt.Sprintf("+3161%06d9", person), o.text(n)) // 9: no magic recipient
 	if len(o.pools) > 0 {
 		send.Pool = o.pools[n%len(o.pools)]
 	}

@@ -128,20 +128,26 @@ func (q *Queue) changeCallback(ctx context.Context, id ID, fn func(*store.Tx, *C
 	})
 }
 
-// Untold returns the next event that a callback is to tell, with its message:
-// nil if there is none. Error: ErrNotFound.
-func (q *Queue) Untold(c Callback) (m *Message, e *Event, err error) {
+// Untold returns a callback that is due, as it is now, with its message and the
+// next event to tell, which is nil if there is none. Nil: it is not due, or
+// forgotten.
+func (q *Queue) Untold(id ID) (c *Callback, m *Message, e *Event, err error) {
+	now := q.now()
 	err = q.db.View(func(tx *store.Tx) error {
-		if m, err = messages.Get(tx, c.Msg.key()); err != nil {
+		if c, err = callbacks.Get(tx, id.key()); err != nil || c == nil {
 			return err
 		}
-		if m == nil {
-			return ErrNotFound
+		if m, err = messages.Get(tx, id.key()); err != nil {
+			return err
+		}
+		if m == nil || c.Due.IsZero() || c.Due.After(now) {
+			c = nil
+			return nil
 		}
 		e, err = nextTelling(tx, m, c.Told)
 		return err
 	})
-	return m, e, err
+	return c, m, e, err
 }
 
 func nextTelling(tx *store.Tx, m *Message, after uint64) (*Event, error) {

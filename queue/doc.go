@@ -26,5 +26,9 @@
 // take.go, lane.go, settle.go, report.go, wake.go, and queue.go for how the
 // parts are wired. Then what a message meets on its way: routing.go and quota.go
 // (who may carry it), limits.go and quiet.go (who may be sent to, and when),
-// inbox.go and optout.go (what comes back), retention.go (what is forgotten).
+// inbox.go and optout.go (what comes back), retention.go and erase.go (what is
+// forgotten). Beside them: time.go (what a clock that jumps, or is not set, does to
+// all of this), pool.go (who is away, cheap, or has room), till.go and callback.go
+// (what a till may send, and whom it wants told), eta.go. Two packages below stand
+// by themselves: clock (how far the time can be believed) and hook (webhooks).
 package queue

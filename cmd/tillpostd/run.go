@@ -67,7 +67,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Log:     log,
 	}, slices.Concat(queue.Schema(), webui.Schema())...)
 	if err != nil {
-		return err
+		return mentionGoodCopy(err, filepath.Join(cfg.DataDir, storeFile))
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if cfg, err = cfg.settled(db, log); err != nil {
@@ -94,6 +94,8 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	if err != nil {
 		return err
 	}
+	spare := newGoodCopy(db, log)
+	q.OnErase(spare.forget)
 	found, err := attach(q, cfg, log)
 	if err != nil {
 		return err
@@ -172,6 +174,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 	}
 	core.run("the search for modems", found.Run)
 	back.run("the page", site.Run)
+	back.run("the good copy", spare.run)
 	manager.Ready()
 	back.run("the word to systemd", func(ctx context.Context) error {
 		report(ctx, manager, q)

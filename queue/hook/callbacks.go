@@ -2,7 +2,6 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"sync"
 	"time"
@@ -68,7 +67,7 @@ func (w *callWork) begin(ctx context.Context, h *Hooks, c queue.Callback) {
 	w.busy[c.Msg] = true
 	w.hosts[host]++
 	w.all.Go(func() {
-		if err := h.tellTill(ctx, c); err != nil && ctx.Err() == nil {
+		if err := h.tellTill(ctx, c.Msg); err != nil && ctx.Err() == nil {
 			h.log.Error("a callback cannot be made", "msg", c.Msg, "err", err)
 			sleep(ctx, recheck, nil)
 		}
@@ -94,17 +93,15 @@ func hostOf(address string) string {
 }
 
 // tellTill makes one callback and writes down what came of it.
-func (h *Hooks) tellTill(ctx context.Context, c queue.Callback) error {
-	m, e, err := h.cfg.Queue.Untold(c)
+func (h *Hooks) tellTill(ctx context.Context, id queue.ID) error {
+	c, m, e, err := h.cfg.Queue.Untold(id)
 	switch {
-	case errors.Is(err, queue.ErrNotFound):
-		return h.cfg.Queue.PutOffCallback(ctx, c.Msg, time.Time{})
-	case err != nil:
+	case err != nil || c == nil: // somebody was quicker
 		return err
 	case e == nil:
 		return h.cfg.Queue.ToldCallback(ctx, c.Msg, c.Told)
 	}
-	secret, ok := h.mayCall(c)
+	secret, ok := h.mayCall(*c)
 	if !ok { // its key was revoked, or lost this host
 		return h.cfg.Queue.PutOffCallback(ctx, c.Msg, time.Time{})
 	}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"tillpost/queue/store"
+)
+
+// goodCopy keeps one copy of the store that was read whole, at most a day old,
+// beside it: cards lose pages, and then yesterday is much better than nothing.
+// It is what `tillpost restore` is given when the shop has made no backup.
+//
+// An idle box writes no copy, a large store none at all: it would wear the card
+// out and fill it. Who is erased is erased from the copy by its removal.
+type goodCopy struct {
+	db   *store.DB
+	path string
+	log  *slog.Logger
+
+	commits int64 // of the store when the copy was made
+}
+
+const (
+	goodSuffix = ".good"
+	goodEvery  = 24 * time.Hour
+	goodLook   = time.Hour
+	goodMost   = 256 << 20 // bytes of a store that is copied every day
+)
+
+func newGoodCopy(db *store.DB, log *slog.Logger) *goodCopy {
+	return &goodCopy{db: db, path: db.Path() + goodSuffix, log: log, commits: -1}
+}
+
+// run makes copies until ctx ends.
+func (g *goodCopy) run(ctx context.Context) error {
+	tick := time.NewTicker(goodLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := g.look(time.Now()); err != nil {
+			g.log.Warn("no good copy of the store could be kept; make a backup (tillpost backup FILE)", "err", err)
+		}
+	}
+}
+
+// look makes a copy if it is time for one.
+func (g *goodCopy) look(now time.Time) error {
+	stats := g.db.Stats()
+	if stats.Commits == g.commits || stats.Size > goodMost {
+		return nil
+	}
+	switch info, err := os.Stat(g.path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case now.Sub(info.ModTime()).Abs() < goodEvery:
+		return nil
+	}
+	if err := g.db.BackupFile(g.path); err != nil {
+		return err
+	}
+	g.commits = stats.Commits
+	return nil
+}
+
+// forget removes the copy: it holds a person who is to be forgotten. The next
+// one is made within the hour, without him.
+func (g *goodCopy) forget(context.Context, string) (int, error) {
+	if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("the good copy of the store still holds the person: %w", err)
+	}
+	return 0, nil
+}
+
+// mentionGoodCopy tells of the copy to whoever must put a damaged store right.
+func mentionGoodCopy(err error, path string) error {
+	if !errors.Is(err, store.ErrDamaged) {
+		return err
+	}
+	info, serr := os.Stat(path + goodSuffix)
+	if serr != nil {
+		return err
+	}
+	return fmt.Errorf("%w. A good copy of %s is at %s: tillpost restore %[3]s", err, info.ModTime().Format("2006-01-02 15:04"), path+goodSuffix)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+)
+
+func TestGoodCopy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), storeFile)
+	db, err := store.Open(store.Options{Path: path, MinFree: -1, NoSync: true}, queue.Schema()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := queue.New(queue.Config{DB: db})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func() {
+		t.Helper()
+		if _, err := q.Add(t.Context(), queue.Draft{To: "+31612345678", Text: "Klaar"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newGoodCopy(db, slog.New(slog.DiscardHandler))
+	made := func() time.Time {
+		t.Helper()
+		info, err := os.Stat(g.path)
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+	look := func(after time.Duration) {
+		t.Helper()
+		if err := g.look(time.Now().Add(after)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change()
+	look(0)
+	first := made()
+	if first.IsZero() || store.Verify(g.path) != nil {
+		t.Fatal("there is no good copy")
+	}
+	change()
+	look(time.Hour)
+	if !made().Equal(first) {
+		t.Error("a second copy within a day")
+	}
+	look(25 * time.Hour)
+	second := made()
+	if second.Equal(first) {
+		t.Error("no copy after a day")
+	}
+	look(80 * time.Hour)
+	if !made().Equal(second) {
+		t.Error("an idle box has written a copy")
+	}
+	q.OnErase(g.forget)
+	if _, err := q.Erase(t.Context(), "+31612345678", "test"); err != nil {
+		t.Fatal(err)
+	}
+	if !made().IsZero() {
+		t.Error("the copy still holds who was erased")
+	}
+	look(0)
+	if made().IsZero() {
+		t.Error("no new copy without the person")
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Then the card loses the store.
+	if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Open(store.Options{Path: path}, queue.Schema()...)
+	if err = mentionGoodCopy(err, path); err == nil || !strings.Contains(err.Error(), "tillpost restore "+g.path) {
+		t.Errorf("%v", err)
+	}
+}

@@ -57,6 +57,8 @@ func (s *Site) routes() *http.ServeMux {
 	inside("POST /settings/backup", steers, s.copyOfAll)
 	inside("POST /routes/{name}/{act}", looks, s.actOnRoute)
 	inside("GET /charts/traffic.svg", looks, s.trafficChart)
+	inside("GET /charts/{name}", looks, s.dayChart)
+	inside("GET /charts/signal/{way}", looks, s.dayChart)
 	inside("GET /live", writes, s.follow)
 	inside("POST /logout", writes, s.logout)
 	inside("/", writes, s.nothing)

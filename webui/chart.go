@@ -171,10 +171,13 @@ func (p *page) inline(drawn string, f frame) template.HTML {
 func (s *Site) trafficChart(w http.ResponseWriter, r *http.Request) {
 	p := s.page(r, "")
 	day := s.tally.Today()
-	drawing := p.chart(&day)
+	s.sendChart(w, p.chart(&day).Wide)
+}
+
+func (s *Site) sendChart(w http.ResponseWriter, drawn template.HTML) {
 	h := w.Header()
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Cache-Control", "no-store")
-	body := `<?xml-stylesheet type="text/css" href="` + template.HTMLEscapeString(asset("tillpost.css")) + `"?>` + "\n" + string(drawing.Wide)
+	body := `<?xml-stylesheet type="text/css" href="` + template.HTMLEscapeString(asset("tillpost.css")) + `"?>` + "\n" + string(drawn)
 	_, _ = io.WriteString(w, body) // fails when the display has gone
 }

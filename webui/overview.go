@@ -3,6 +3,7 @@ package webui
 import (
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,12 +27,14 @@ type overviewView struct {
 	Waiting []waitView
 	Latest  []rowView
 	Chart   chartView
+	Depth   template.HTML
+	Reach   template.HTML
 }
 
 // The parts of a page that change on their own. Each is a template of that
 // name whose outermost element has the id live-NAME.
 var (
-	overviewParts = []string{"brand", "lamp", "slip", "look", "feed", "ways", "waiting", "latest", "hours"}
+	overviewParts = []string{"brand", "lamp", "slip", "look", "feed", "ways", "waiting", "latest", "hours", "day"}
 	messagesParts = []string{"brand", "strip", "list"}
 	inboxParts    = []string{"brand", "strip", "threads"}
 	talkParts     = []string{"brand", "strip", "turns"}
@@ -74,8 +77,9 @@ func (s *Site) readOverview(p *page) (*overviewView, error) {
 	v.Ways, v.WaysSay = p.ways()
 	day := s.tally.Today()
 	v.Slip = p.slip(&day)
-	v.Chart = p.chart(&day)
-	return v, nil
+	v.Chart, v.Depth = p.chart(&day), p.depthDay()
+	v.Reach, err = p.reachDay()
+	return v, err
 }
 
 // slipView is the day as a till slip.
@@ -218,7 +222,8 @@ type wayView struct {
 	Modem   bool
 	Bars    int
 	Air     string
-	SIM     string // last digits
+	Day     template.HTML // the signal over 24 hours; empty: not known yet
+	SIM     string        // last digits
 	Account string
 	Lanes   int
 	Moving  bool   // something is truly on its way
@@ -237,7 +242,11 @@ func (p *page) ways() (rows []wayView, said string) {
 		if l.Ready {
 			ready++
 		}
-		rows = append(rows, p.way(r, l))
+		v := p.way(r, l)
+		if v.Modem {
+			v.Day = p.signalDay(r.Route, len(rows))
+		}
+		rows = append(rows, v)
 	}
 	switch {
 	case len(rows) == 0:

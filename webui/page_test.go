@@ -205,3 +205,35 @@ func TestTrafficChartOnItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// The charts of the day are well-formed, say their finding, and have nothing
+// inline, with data and without.
+func TestChartsOfTheDay(t *testing.T) {
+	s := furnish(t)
+	b := s.browser(t)
+	b.post("/login", "password", password)
+	s.site.pulse.Sample()
+	for path, says := range map[string]string{
+		"/charts/queue.svg": "Nobody had to wait.", "/charts/delivery.svg": "15 messages", "/charts/signal/Counter.svg": "-71 dBm", "/charts/signal/Window.svg": "-88 dBm",
+	} {
+		resp, body := b.get(path)
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "image/svg+xml" || !strings.Contains(body, says) || !strings.Contains(body, "<title id=") {
+			t.Errorf("%s: %s\n%s", path, resp.Status, body)
+		}
+		if m := inline.FindString(body); m != "" {
+			t.Errorf("%s has something inline: %q", path, m)
+		}
+		for d := xml.NewDecoder(strings.NewReader(body)); ; {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+		}
+	}
+	for _, path := range []string{"/charts/nothing.svg", "/charts/signal/Nobody.svg"} {
+		if resp, _ := b.get(path); resp.StatusCode != 404 {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}

@@ -34,6 +34,7 @@ import (
 	"tillpost/webui/api"
 	"tillpost/webui/door"
 	"tillpost/webui/live"
+	"tillpost/webui/pulse"
 	"tillpost/webui/recent"
 	"tillpost/webui/tally"
 )
@@ -76,6 +77,8 @@ type Site struct {
 	hub   *live.Hub
 	board *board
 	sent  once
+	pulse *pulse.Pulse
+	reach reach
 	names map[string]bool
 	pages *template.Template
 	mux   *http.ServeMux
@@ -102,7 +105,7 @@ func New(cfg Config) (*Site, error) {
 	s := &Site{
 		cfg: cfg, queue: cfg.Queue, db: cfg.DB, log: cfg.Log,
 		tally: tally.New(cfg.Queue, cfg.Location, cfg.Log), same: http.NewCrossOriginProtection(),
-		names: hostNames(cfg.Hostnames),
+		names: hostNames(cfg.Hostnames), pulse: pulse.New(cfg.Queue),
 	}
 	var err error
 	if s.door, err = door.Open(door.Config{DB: cfg.DB, Dir: cfg.DataDir, Announce: cfg.Announce, Log: cfg.Log}); err != nil {
@@ -138,6 +141,7 @@ func (s *Site) Run(ctx context.Context) error {
 	all.Go(func() { errs <- s.API.Run(ctx) })
 	all.Go(func() { errs <- s.tally.Run(ctx) })
 	all.Go(func() { s.hub.Run(ctx) })
+	all.Go(func() { s.pulse.Run(ctx) })
 	all.Go(func() { s.door.Run(ctx) })
 	all.Wait()
 	return errors.Join(<-errs, <-errs)

@@ -69,7 +69,7 @@ var (
 )
 
 // typed reads a cell of a file as the type its column declares.
-func typed(s string, t Type, country string) (Value, error) {
+func typed(s string, t Type) (Value, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return Value{}, nil

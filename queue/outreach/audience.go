@@ -427,21 +427,3 @@ func refusesContact(tx *store.Tx, c *Contact, p *Policy, channel string, said []
 	}
 	return "", nil
 }
-
-// MemberOf says whether one contact is in an audience now. Errors:
-// *queue.Invalid, ErrNotFound.
-func (o *Outreach) MemberOf(id string, a *Audience) (bool, error) {
-	if err := a.check("audience"); err != nil {
-		return false, err
-	}
-	c, err := o.Contact(id)
-	if err != nil {
-		return false, err
-	}
-	s, err := o.selector(a, o.q.Now())
-	if err != nil {
-		return false, err
-	}
-	_, ok := s.matches(c)
-	return ok, nil
-}

@@ -230,7 +230,7 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 			}
 			if m.t != "" {
 				var err error
-				if v, err = typed(cell, m.t, o.cfg.Country); err != nil {
+				if v, err = typed(cell, m.t); err != nil {
 					return e, invalid(m.name, "wrong_type", "%s", err)
 				}
 			}

@@ -193,20 +193,26 @@ func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time
 		return nil // it was said
 	}
 	n := Notice{Event: "reminder", Rule: r.Name, Channel: r.Channel, Outcome: "planned", At: due}
-	if !due.After(now) && r.On.Offset.Before() || !due.After(now) && r.On.Lead != "" {
-		if r.Late != "now" || !fresh || !r.limit(b, o.cfg.Location).After(now) {
-			n.Outcome, n.Why, n.At = "suppressed", "it would have been due before now", time.Time{}
-			*notices = append(*notices, n)
-			return nil
+	switch {
+	case due.After(now):
+	case !r.before():
+		if now.After(catchUpOf(r, due, o.cfg.Location)) {
+			return nil // long past
 		}
+	case r.Late == "now" && fresh && r.limit(b, o.cfg.Location).After(now):
 		n.At = now
-	}
-	if !due.After(now) && !r.On.Offset.Before() && r.On.Lead == "" && now.Sub(due) > catchUpOf(r, due, o.cfg.Location).Sub(due) {
-		return nil // long past
+	default:
+		n.Outcome, n.Why, n.At = "suppressed", "it would have been due before now", time.Time{}
+		*notices = append(*notices, n)
+		return nil
 	}
 	*notices = append(*notices, n)
 	return plans.Put(tx, &plan{Owner: ownerBooking + b.ID, Rule: r.Name, Due: n.At, Key: key})
 }
+
+// before: what the rule says comes before its booking, and is worth nothing
+// after it.
+func (r *Rule) before() bool { return r.On.Offset.Before() || r.On.Lead != "" }
 
 func catchUpOf(r *Rule, due time.Time, zone *time.Location) time.Time {
 	s := r.CatchUp
@@ -472,15 +478,16 @@ func (o *Outreach) compose(tx *store.Tx, r *Rule, p *plan, now time.Time) (m *qu
 	d := queue.Draft{Source: sourceRule + r.Name, Contact: c.ID, Class: r.Class, Priority: r.Priority}
 	if b != nil {
 		d.Booking = b.ID
-		if r.On.Event == OnReminder && (r.On.Offset.Before() || r.On.Lead != "") {
-			limit := r.limit(b, o.cfg.Location)
-			if !limit.After(now) {
-				return nil, "it was too late to remind", nil
+		switch {
+		case r.On.Event != OnReminder:
+		case !r.before():
+			if now.After(catchUpOf(r, p.Due, o.cfg.Location)) {
+				return nil, "the box was off when it was due", nil
 			}
+		case !r.limit(b, o.cfg.Location).After(now):
+			return nil, "it was too late to remind", nil
+		default:
 			d.Expires = b.Start // a reminder after the start is none
-		}
-		if r.On.Event == OnReminder && !r.On.Offset.Before() && r.On.Lead == "" && now.After(catchUpOf(r, p.Due, o.cfg.Location)) {
-			return nil, "the box was off when it was due", nil
 		}
 	}
 	t, err := templates.Get(tx, store.Str(r.Template))

@@ -22,13 +22,15 @@ echo "--- beside Kannel: 20,000 messages of 100 characters, 32 HTTP clients, win
 echo "    own); Kannel keeps nothing on the disk, Tillpost everything before it answers (budgets: 4,000/s through at"
 echo "    once, 900/s at 50 ms)"
 awk '
-	# Benchmark…/answers=A/GATEWAY-CPUS, runs, then values each with its unit
+	# Benchmark…/answers=A/ORDER/GATEWAY-CPUS, runs, then values each with its unit
 	/^BenchmarkBesideKannel/ {
 		split($1, name, "/")
-		sub("answers=", "", name[2]); sub("-[0-9]+$", "", name[3])
+		sub("answers=", "", name[2]); sub("-[0-9]+$", "", name[4])
+		delete is
+		is["through/s"] = "-" # where all were accepted first
 		for (i = 3; i < NF; i += 2) is[$(i + 1)] = $i
-		if (!head++) printf "    %-8s %-9s %10s %10s %10s %7s %12s\n", "answers", "gateway", "accepts/s", "submits/s", "through/s", "CPU s", "peak RSS MB"
-		printf "    %-8s %-9s %10.0f %10.0f %10.0f %7.1f %12.0f\n", name[2], name[3], is["accepts/s"], is["submits/s"], is["through/s"], is["CPU-s"], is["MB-peak-RSS"]
+		if (!head++) printf "    %-8s %-13s %-9s %10s %10s %10s %7s %12s\n", "answers", "order", "gateway", "accepts/s", "submits/s", "through/s", "CPU s", "peak RSS MB"
+		printf "    %-8s %-13s %-9s %10s %10s %10s %7s %12s\n", name[2], name[3], name[4], is["accepts/s"], is["submits/s"], is["through/s"], is["CPU-s"], is["MB-peak-RSS"]
 	}' "$figures"
 
 echo

@@ -22,7 +22,14 @@ type absence struct {
 	since map[string]time.Time
 	limit time.Duration // away for longer is too long; 0: it never is
 	now   func() time.Time
+
+	// Of the timer alone: when a pool's line was last read in vain.
+	vain map[string]time.Time
 }
+
+// lookAgain is how soon a line is read again in which nothing could move: it may
+// be long.
+const lookAgain = time.Minute
 
 // gone: nobody serves the pool now. A nil absence knows of none.
 func (a *absence) gone(pool string) bool {
@@ -60,9 +67,10 @@ func (q *Queue) watchPools(ctx context.Context) error {
 	for _, pool := range q.pools() {
 		q.away.mu.Lock()
 		switch since := q.away.since[pool]; {
-		case served[pool]:
+		case served[pool] && !since.IsZero():
 			delete(q.away.since, pool)
-		case since.IsZero():
+			clear(q.away.vain) // there may be another way now
+		case !served[pool] && since.IsZero():
 			q.away.since[pool] = q.away.now()
 		}
 		q.away.mu.Unlock()
@@ -71,22 +79,36 @@ func (q *Queue) watchPools(ctx context.Context) error {
 		}
 	}
 	for _, pool := range long {
-		if err := q.routeAgain(ctx, pool); err != nil {
+		if time.Since(q.away.vain[pool]) < lookAgain || !q.otherWay(pool) {
+			continue
+		}
+		moved, err := q.routeAgain(ctx, pool)
+		if err != nil {
 			return err
+		}
+		if !moved {
+			q.away.vain[pool] = time.Now()
 		}
 	}
 	return nil
 }
 
+// otherWay: the rules know some pool beside this one that is served.
+func (q *Queue) otherWay(pool string) bool {
+	if pool != DefaultPool && !q.away.gone(DefaultPool) {
+		return true
+	}
+	return slices.ContainsFunc(q.cfg.Routing, func(r Rule) bool { return r.Pool != pool && !q.away.gone(r.Pool) })
+}
+
 // routeAgain moves what is due in a pool to where it can go instead. What can go
 // nowhere stays, and is looked at again at the next turn.
-func (q *Queue) routeAgain(ctx context.Context, pool string) error {
+func (q *Queue) routeAgain(ctx context.Context, pool string) (moved bool, err error) {
 	from := store.Str(pool)
 	for from != nil {
 		var moving []ID
-		var err error
 		if moving, from, err = q.canMove(pool, from); err != nil {
-			return err
+			return moved, err
 		}
 		if len(moving) == 0 {
 			continue
@@ -100,11 +122,12 @@ func (q *Queue) routeAgain(ctx context.Context, pool string) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return moved, err
 		}
+		moved = true
 		q.turned()
 	}
-	return nil
+	return moved, nil
 }
 
 // canMove looks at a chunk of a pool's line and lists what can go elsewhere.

@@ -116,7 +116,8 @@ func New(cfg Config) (*Queue, error) {
 	if len(q.countries) == 0 {
 		q.countries = text.Neighbours(cfg.Country)
 	}
-	q.away.since, q.away.limit, q.away.now = map[string]time.Time{}, cfg.RerouteAfter, q.now
+	q.away.since, q.away.vain = map[string]time.Time{}, map[string]time.Time{}
+	q.away.limit, q.away.now = cfg.RerouteAfter, q.now
 	q.turned()
 	if err := q.startClock(); err != nil {
 		return nil, fmt.Errorf("queue: reading the last known time: %w", err)

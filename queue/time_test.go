@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 // sun is a system clock that a test sets, in the virtual time of the bubble.
 type sun struct {
+	mu     sync.Mutex
 	read   time.Time // what it read
 	at     time.Time // when
 	synced bool      // a time server keeps it
@@ -18,12 +20,31 @@ type sun struct {
 
 func wallAt(t time.Time) *sun { return &sun{read: t, at: time.Now()} }
 
-func (w *sun) set(t time.Time) { w.read, w.at = t, time.Now() }
+func (w *sun) set(t time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read, w.at = t, time.Now()
+}
+
+// server says whether a time server keeps it from now on.
+func (w *sun) server(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.synced = on
+}
 
 func (w *sun) config() clock.Config {
 	return clock.Config{
-		Wall:   func() time.Time { return w.read.Add(time.Since(w.at)) },
-		Synced: func() bool { return w.synced },
+		Wall: func() time.Time {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.read.Add(time.Since(w.at))
+		},
+		Synced: func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.synced
+		},
 	}
 }
 
@@ -179,7 +200,7 @@ func TestModemTellsTheTime(t *testing.T) {
 		b.want(id, Sent, "wait_report")
 
 		w.set(tuesday.Add(2 * time.Minute))
-		w.synced = true
+		w.server(true)
 		b.later(10 * time.Second)
 		b.add(Draft{To: bram})
 		if r := b.q.Time(); r.Quality != clock.Synced || r.Floor.IsZero() {
@@ -187,12 +208,12 @@ func TestModemTellsTheTime(t *testing.T) {
 		}
 		b.close() // and the floor outlives a stop
 		w.set(tuesday.Add(-time.Hour))
-		w.synced = false
+		w.server(false)
 		b.openWith(Config{Clock: w.config()})
 		if r := b.q.Time(); r.Quality != clock.Unset {
 			t.Errorf("an hour before the last known time is believed: %+v", r)
 		}
-		w.synced = true
+		w.server(true)
 		b.later(10 * time.Second)
 		if !hasEvent(b, KindClock, codeBelowFloor) {
 			t.Error("a time server below the floor wins, with an event")

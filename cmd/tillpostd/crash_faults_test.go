@@ -45,7 +45,7 @@ every 19 binds: refuse 0x08
 // times in make crash. It prints what it was and how each doubt ended.
 func TestCrashWithFaults(t *testing.T) {
 	t.Parallel()
-	n := killsOr(t, 60)
+	n := asked(t, "TILLPOST_KILLS", 60)
 	bin := build(t, "")
 	script := func(name, lines string) string {
 		path := filepath.Join(t.TempDir(), name)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,24 +16,14 @@ import (
 	"tillpost/webui/api/wire"
 )
 
-// cuts is how many power cuts make test goes through; make crash asks for more.
-const cuts = 10
-
 // TestPowerCut accepts messages on a disk that is copied at random moments,
 // each a moment after an accept. Each copy is mounted and a daemon opens it:
-// whatever had been answered with 202 must be there. Other gateways lose all
-// of it in this test.
+// whatever had been answered with 202 must be there. make crash cuts more often.
 //
 // Where no loop device can be mounted the result reads "not run".
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	n := cuts
-	if s := os.Getenv("TILLPOST_CUTS"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil || n < 1 {
-			t.Fatalf("TILLPOST_CUTS=%s is no number of cuts", s)
-		}
-	}
+	n := asked(t, "TILLPOST_CUTS", 10)
 	if why := noLoopDisk(t); why != "" {
 		t.Log("power cut: not run: ", why)
 		return

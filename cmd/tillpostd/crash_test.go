@@ -32,7 +32,8 @@ import (
 //	crash_smpp_test.go    the run over SMPP
 //	crash_faults_test.go  modem and SMSC together, with everything going wrong
 //	crash_broken_test.go  daemons that break one rule each: the harness must see it
-//	crash_power_test.go   power cuts, and a small disk that fills up
+//	crash_power_test.go   power cuts
+//	crash_full_test.go    a small disk that fills up
 
 const (
 	tills    = 8
@@ -85,16 +86,17 @@ func overModem(t testing.TB, bin string, messages, kills int) *ordeal {
 	return newOrdeal(t, newBox(t, bin, modemTable("counter", r.port)), messages, kills, r)
 }
 
-// killsOr is how many kills the environment asks for (see the Makefile), or n.
-func killsOr(t testing.TB, n int) int {
+// asked is how many of something the environment asks for (see the Makefile),
+// or usual.
+func asked(t testing.TB, env string, usual int) int {
 	t.Helper()
-	s := os.Getenv("TILLPOST_KILLS")
+	s := os.Getenv(env)
 	if s == "" {
-		return n
+		return usual
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 {
-		t.Fatalf("TILLPOST_KILLS=%s is no number of kills", s)
+		t.Fatalf("%s=%s is no number", env, s)
 	}
 	return n
 }

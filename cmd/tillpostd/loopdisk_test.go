@@ -19,9 +19,9 @@ import (
 // loop device does direct I/O: it has no cache of its own, so the file holds
 // exactly what the file system has handed to its disk by then. What was still
 // in the computer's memory, the page cache above the loop device, is not in it;
-// and that is what a power cut takes. A disk that loses more, because it has a
-// cache that dies with the power, must still keep what it was told to flush: a
-// flush reaches the loop device as well, which syncs the file.
+// and that is what a power cut takes. The disk of this test keeps all it was
+// handed. One whose own cache dies with the power keeps only what it was told to
+// flush; a program that writes and never has it flushed is not found out here.
 //
 // The copy would be of no moment if something were written while it is made;
 // so the program that writes is stopped, and a copy during which the device

@@ -93,11 +93,13 @@ func (s *session) checkBalance(context.Context) error {
 		return nil
 	}
 	p.Asked = time.Now()
-	s.beside.Go(func() { s.askBalance(p) })
+	identity := s.identity()
+	s.beside.Go(func() { s.askBalance(identity, p) })
 	return nil
 }
 
-func (s *session) askBalance(p purse) {
+// askBalance runs beside the states, whose fields it leaves alone.
+func (s *session) askBalance(identity string, p purse) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute) // ask ends with the session
 	defer cancel()
 	said, err := s.ask(ctx, s.m.cfg.Balance.Code)
@@ -111,7 +113,7 @@ func (s *session) askBalance(p purse) {
 	}
 	b, err := json.Marshal(p)
 	if err == nil {
-		err = s.m.cfg.Memory.Save(ctx, purseKey(s.identity()), b)
+		err = s.m.cfg.Memory.Save(ctx, purseKey(identity), b)
 	}
 	if err != nil {
 		s.log.Warn("the balance cannot be written down", "err", err)

@@ -118,7 +118,7 @@ func TestBalance(t *testing.T) {
 			}
 			next()
 			b.untilDay("low", is("4.02"))
-			if s := b.until("warned", code("credit_low")); s.State != route.Ready || !strings.Contains(s.Detail, "4.02") {
+			if s := b.until("warned", func(s route.Status) bool { return s.Code == "credit_low" && strings.Contains(s.Detail, "4.02") }); s.State != route.Ready {
 				t.Errorf("%+v", s)
 			}
 			if len(b.sink.noticed("credit_low")) == 0 {

@@ -147,19 +147,19 @@ type session struct {
 	beside sync.WaitGroup       // what runs beside the states, and ends with the session
 	until  map[string]time.Time // when each poll is next due
 
-	mu     sync.Mutex
-	acks   []ack
-	acked  chan struct{} // acks has something
-	busy   map[slot]bool // slots whose content the sink has, or is about to get
-	ussd   chan string   // who waits for +CUSD
-	packed bool          // this modem wants USSD codes as packed hex
-	rearm  atomic.Bool   // see rearmAfter
+	mu    sync.Mutex
+	acks  []ack
+	acked chan struct{} // acks has something
+	busy  map[slot]bool // slots whose content the sink has, or is about to get
+	ussd  chan string   // who waits for +CUSD
+	rearm atomic.Bool   // see rearmAfter
 
 	// Of whoever holds the line to send.
 	credit     credit
 	answeredAt time.Time // the network has taken a part …
 	linked     bool      // … with its link told to stay up
 	noMore     bool      // it knows no AT+CMMS
+	packed     bool      // it wants USSD codes as packed hex
 	noValidity bool      // the SMSC does not take TP-VP …
 	noReport   bool      // … or TP-SRR
 	echoes     uint64

@@ -54,14 +54,15 @@ func (s *session) ask(ctx context.Context, code string) (string, error) {
 		return "", fmt.Errorf("%s: another code is being asked", s.m.cfg.Name)
 	}
 	defer s.expect(nil)
-	if err := s.dial(ctx, code); err != nil {
+	packed, err := s.dial(ctx, code)
+	if err != nil {
 		return "", fmt.Errorf("%s: %w", s.m.cfg.Name, err)
 	}
 	timer := time.NewTimer(ussdWait)
 	defer timer.Stop()
 	select {
 	case v := <-answer:
-		return readUSSD(v, s.usesPacked())
+		return readUSSD(v, packed)
 	case <-timer.C:
 		return "", fmt.Errorf("%s: the network did not answer within %v", s.m.cfg.Name, ussdWait)
 	case <-s.over:
@@ -71,35 +72,33 @@ func (s *session) ask(ctx context.Context, code string) (string, error) {
 	}
 }
 
-// dial sends the code: plain, and packed where the modem refuses that (Huawei;
-// field-notes §1.10).
-func (s *session) dial(ctx context.Context, code string) error {
+// dial sends the code: plain, and packed where the modem refuses that or its
+// family wants it (field-notes §1.10). It says which it was.
+func (s *session) dial(ctx context.Context, code string) (packed bool, err error) {
 	if err := s.seize(ctx); err != nil {
-		return err
+		return false, err
 	}
 	defer s.release()
-	if !s.usesPacked() {
-		_, err := s.conn.Command(ctx, `AT+CUSD=1,"`+code+`",15`, 30*time.Second)
-		if err == nil {
-			return nil
-		}
-		if isLost(err) {
-			s.raise(trouble{why: err})
-			return err
+	if !s.packed && !s.profile.packed {
+		if err := s.cusd(ctx, code); err == nil || isLost(err) {
+			return false, err
 		}
 	}
-	packed, err := packUSSD(code)
+	inHex, err := packUSSD(code)
 	if err != nil {
-		return err
+		return true, err
 	}
-	_, err = s.conn.Command(ctx, `AT+CUSD=1,"`+packed+`",15`, 30*time.Second)
+	if err := s.cusd(ctx, inHex); err != nil {
+		return true, err
+	}
+	s.packed = true
+	return true, nil
+}
+
+func (s *session) cusd(ctx context.Context, code string) error {
+	_, err := s.conn.Command(ctx, `AT+CUSD=1,"`+code+`",15`, 30*time.Second)
 	if isLost(err) {
 		s.raise(trouble{why: err})
-	}
-	if err == nil {
-		s.mu.Lock()
-		s.packed = true
-		s.mu.Unlock()
 	}
 	return err
 }
@@ -115,12 +114,6 @@ func packUSSD(code string) (string, error) {
 		septets = append(septets, '\r')
 	}
 	return strings.ToUpper(hex.EncodeToString(text.Pack(septets, 0))), nil
-}
-
-func (s *session) usesPacked() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.packed || s.profile.packed
 }
 
 // expect registers who waits for an answer; nil: nobody any more.

@@ -154,7 +154,7 @@ func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	case run.Failed != "":
 		code, empty, detail = "failed", false, ""
 	case len(run.Missed) > 0:
-		code, empty, detail = "missed", false, strings.Join(run.Missed, ", ")
+		code, empty, detail = "missed", false, some(run.Missed)
 	}
 	if err := o.q.NoteTx(tx, queue.Event{Kind: queue.KindRule, Ref: r.Name, Code: code, Detail: detail}); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	}
 	_, why, _ := strings.Cut(run.Failed, ": ") // without the name of the field
 	why, _, _ = strings.Cut(why, ". ")         // nor the remedies: it is an SMS
-	return o.tellBySMS(tx, r.Notify.SMS, o.notice(code, "name", r.Name+" "+run.Day, "why", why, "days", strings.Join(run.Missed, ", ")))
+	return o.tellBySMS(tx, r.Notify.SMS, o.notice(code, "name", r.Name+" "+run.Day, "why", why, "days", some(run.Missed)))
 }
 
 func (o *Outreach) tellBySMS(tx *store.Tx, to []string, words string) error {

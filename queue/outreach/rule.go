@@ -237,7 +237,7 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 		if err := w.unknown(); err != nil && judged {
 			return err
 		}
-		r.Created, r.Updated, r.By, r.From, r.Done, r.Last = now, now, by, today, "", nil
+		r.Created, r.Updated, r.By, r.From, r.Done, r.Last, r.Failed = now, now, by, today, "", nil, time.Time{}
 		if was != nil {
 			r.Created, r.From, r.Done, r.Last = was.Created, was.From, was.Done, was.Last
 			if was.Off && !r.Off {

@@ -111,6 +111,21 @@ func TestAYearOfRules(t *testing.T) {
 		if got := b.said(); !slices.Equal(got, want) {
 			b.t.Errorf("a year said\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 		}
+		var missed []string
+		for after := uint64(0); after < b.q.LastEvent(); {
+			events, err := b.q.Events(after, 1000)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			for _, e := range events {
+				if after = e.Seq; e.Kind == queue.KindRule && e.Ref == "birthday" && e.Code == "missed" {
+					missed = append(missed, e.Detail)
+				}
+			}
+		}
+		if !slices.Equal(missed, []string{"2028-06-11, 2028-06-12"}) {
+			b.t.Errorf("events tell that birthdays were missed on %q", missed)
+		}
 		r, err := b.o.Rule("birthday")
 		if err != nil || r.Done != "2028-09-01" {
 			b.t.Errorf("%+v, %v", r, err)

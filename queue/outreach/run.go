@@ -1,7 +1,6 @@
 package outreach
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,10 +156,12 @@ func (o *Outreach) runRule(ctx context.Context, r *Rule, day, now time.Time) err
 	for first.After(from) && r.until(first.AddDate(0, 0, -1), zone).After(now) {
 		first = first.AddDate(0, 0, -1)
 	}
-	if done, err := time.Parse(time.DateOnly, cmp.Or(r.Done, from.AddDate(0, 0, -1).Format(time.DateOnly))); err == nil {
-		for d := done.AddDate(0, 0, 1); d.Before(first); d = d.AddDate(0, 0, 1) {
-			run.Missed = append(run.Missed, d.Format(time.DateOnly))
-		}
+	owed := from // what lies before the rule, or before it was switched on, was not missed
+	if done, err := time.Parse(time.DateOnly, r.Done); err == nil && !done.Before(from) {
+		owed = done.AddDate(0, 0, 1)
+	}
+	for d := owed; d.Before(first); d = d.AddDate(0, 0, 1) {
+		run.Missed = append(run.Missed, d.Format(time.DateOnly))
 	}
 	tooLate := !r.until(day, zone).After(now)
 	if tooLate {

@@ -45,9 +45,7 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 		}
 		if c != nil {
 			switch c.State {
-			case CampaignPaused, CampaignResuming:
-				return hold("campaign_paused"), nil
-			case CampaignMoving:
+			case CampaignPaused, CampaignResuming, CampaignMoving:
 				return hold("campaign_paused"), nil
 			case CampaignStopping, CampaignStopped:
 				return refuse("campaign_stopped"), nil
@@ -116,7 +114,7 @@ func mayReach(tx *store.Tx, m *queue.Message, policy *Policy, flag string) (queu
 			if why, err := excluded(tx, c); why != "" || err != nil {
 				return refuse("excluded"), err
 			}
-			if flag == FlagReminder || flag != "" {
+			if flag != "" {
 				on, err := flagNow(tx, m, c, flag)
 				if err != nil {
 					return queue.Ruling{}, err

@@ -251,7 +251,7 @@ func (m *Modem) enter(state route.State, code, doing, detail string) {
 func (m *Modem) admit(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.session = s
+	m.session, s.away = s, make(chan struct{})
 }
 
 // dismiss keeps Send away from s; what has begun goes on. It returns false if
@@ -263,6 +263,7 @@ func (m *Modem) dismiss(s *session) bool {
 		return false
 	}
 	m.session = nil
+	close(s.away)
 	return true
 }
 

@@ -188,9 +188,15 @@ func (s *session) seize(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return route.Ended(ctx, s.m.cfg.Name)
 	}
+	s.m.mu.Lock()
+	away := s.away
+	s.m.mu.Unlock()
 	select {
 	case s.line <- struct{}{}:
 		return nil
+	case <-away: // the states may hold the line for hours now
+		_, why := s.m.current()
+		return route.Refuse(s.m.cfg.Name, why)
 	case <-s.over:
 		return route.Refuse(s.m.cfg.Name, "the connection to the modem ended")
 	case <-ctx.Done():

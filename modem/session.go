@@ -136,6 +136,7 @@ type session struct {
 
 	line  chan struct{} // held by whoever talks to the modem: a Send, or the states
 	over  chan struct{} // closed when the session ends
+	away  chan struct{} // closed when it may not send any more; of Modem.mu
 	alarm chan trouble  // from Send to the states
 
 	news   news

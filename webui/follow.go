@@ -23,8 +23,8 @@ import (
 
 // news is one message to a page.
 type news struct {
-	N     int               `json:"n"`  // counts up by one; a gap means: load again
-	At    string            `json:"at"` // the box's clock
+	N     int               `json:"n,omitempty"` // counts up by one; a gap means: load again
+	At    string            `json:"at"`          // the box's clock
 	Title string            `json:"title,omitempty"`
 	Lamp  string            `json:"lamp,omitempty"`
 	Parts map[string]string `json:"parts,omitempty"`
@@ -52,6 +52,9 @@ type easel struct {
 	mu   sync.Mutex
 	last *drawing
 	tabs int
+
+	toldOf *drawing            // what follows leads there
+	told   map[*drawing][]byte // by what a tab showed before
 }
 
 func newBoard(s *Site) *board { return &board{site: s, pages: map[string]*easel{}} }
@@ -173,9 +176,8 @@ type tab struct {
 	what  string
 	lang  string
 	who   door.Person
-	n     int // messages sent
-	shown map[string]string
-	title string
+	n     int         // messages sent
+	last  *drawing    // what it shows; nil: what it loaded
 	over  func() bool // reports that the session has ended
 }
 
@@ -191,34 +193,66 @@ func (t *tab) Next() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := news{At: d.at.In(t.board.site.cfg.Location).Format("15:04:05"), Parts: map[string]string{}}
-	for name, html := range d.parts {
-		if t.shown[name] != html {
-			out.Parts[name] = html
-			t.shown[name] = html
-		}
+	change, err := t.easel.change(t.last, d, t.board.clock(d.at))
+	if err != nil {
+		return nil, err
 	}
-	if len(out.Parts) == 0 && t.title == d.title {
+	t.last = d
+	if change == nil {
 		return nil, nil
 	}
-	t.title = d.title
-	out.Title, out.Lamp = d.title, d.lamp
-	return t.send(out)
+	return t.send(change), nil
 }
 
 // Beat says that the box is there, and what its clock shows.
 func (t *tab) Beat() []byte {
-	body, err := t.send(news{At: time.Now().In(t.board.site.cfg.Location).Format("15:04:05")})
+	body, err := json.Marshal(news{At: t.board.clock(time.Now())})
 	if err != nil {
-		panic(err) // strings and numbers: cannot fail
+		panic(err) // a string: cannot fail
 	}
-	return body
+	return t.send(body)
 }
 
-func (t *tab) send(out news) ([]byte, error) {
+func (b *board) clock(t time.Time) string { return t.In(b.site.cfg.Location).Format("15:04:05") }
+
+// send puts the number of the message in front of what is the same for every
+// tab: an object that is not empty.
+func (t *tab) send(body []byte) []byte {
 	t.n++
-	out.N = t.n
-	return json.Marshal(out)
+	out := append(make([]byte, 0, len(body)+16), `{"n":`...)
+	out = strconv.AppendInt(out, int64(t.n), 10)
+	out = append(out, ',')
+	return append(out, body[1:]...)
+}
+
+// change is what a page that shows from must be told to show to, encoded once
+// for all tabs; nil: nothing.
+func (e *easel) change(from, to *drawing, at string) ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.toldOf != to {
+		e.toldOf, e.told = to, map[*drawing][]byte{}
+	}
+	if body, done := e.told[from]; done {
+		return body, nil
+	}
+	out := news{At: at, Parts: map[string]string{}}
+	for name, html := range to.parts {
+		if from == nil || from.parts[name] != html {
+			out.Parts[name] = html
+		}
+	}
+	if from == nil || from.title != to.title || len(out.Parts) > 0 {
+		out.Title, out.Lamp = to.title, to.lamp
+		body, err := json.Marshal(out)
+		if err != nil {
+			return nil, fmt.Errorf("webui: %w", err)
+		}
+		e.told[from] = body
+		return body, nil
+	}
+	e.told[from] = nil
+	return nil, nil
 }
 
 // follow is the websocket of a page.
@@ -228,7 +262,7 @@ func (s *Site) follow(w http.ResponseWriter, r *http.Request) {
 		lang = s.cfg.Language
 	}
 	session := token(r)
-	t := &tab{board: s.board, what: what, lang: lang, shown: map[string]string{}}
+	t := &tab{board: s.board, what: what, lang: lang}
 	t.who, _ = s.who(r)
 	t.over = func() bool { return s.door.IsSet() && !s.door.Valid(session) }
 	name := lang + " " + string(t.who.Role) + " " + what

@@ -43,7 +43,11 @@ type Campaign struct {
 
 	ExternalID string `json:"external_id,omitempty"` // of the caller
 	Till       string `json:"till,omitempty"`
-	By         string `json:"by,omitempty"`
+
+	// Limits are those of the till's key: a batch is no way around them.
+	Limits queue.TillLimits `json:"limits,omitzero"`
+
+	By string `json:"by,omitempty"`
 
 	State   CampaignState `json:"state"`
 	Created time.Time     `json:"created,omitzero"`

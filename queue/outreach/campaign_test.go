@@ -461,3 +461,29 @@ func TestTheEstimateWarns(t *testing.T) {
 		}
 	})
 }
+
+// A batch is no way around the limit of a till's key: the rest waits for the
+// next hour.
+func TestABatchKeepsTheLimitOfItsTill(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		var list []Recipient
+		for i := range 250 {
+			list = append(list, Recipient{To: fmt.Sprintf("+3161%07d", i)})
+		}
+		got, err := b.o.Batch(b.t.Context(), Campaign{Texts: map[string]string{"nl": "Dag"}, Class: queue.Transactional, Limits: queue.TillLimits{PerHour: 120}}, list, false, "till")
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for hour, want := range []int{120, 240, 250, 250} {
+			b.later(time.Minute)
+			if n := len(b.texts()); n != want {
+				b.t.Errorf("%d messages in hour %d, want %d", n, hour, want)
+			}
+			b.later(59 * time.Minute)
+		}
+		if c, err := b.o.Campaign(got.Campaign.Name); err != nil || c.Handed != 250 || c.Refused != 0 {
+			b.t.Errorf("%+v, %v", c, err)
+		}
+	})
+}

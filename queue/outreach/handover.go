@@ -124,10 +124,13 @@ func (o *Outreach) handOver(ctx context.Context, c *Campaign, now time.Time) (ag
 		if err != nil || fresh == nil || fresh.State != CampaignRunning || fresh.Page != c.Page || fresh.Place != c.Place {
 			return err // paused, moved or stopped meanwhile
 		}
+		fresh.Next = time.Time{}
 		if err := o.accept(tx, fresh, work); err != nil {
 			return err
 		}
-		fresh.Next = c.Throttle.next(fresh, work.sent, o.q.Now())
+		if slow := c.Throttle.next(fresh, work.sent, o.q.Now()); slow.After(fresh.Next) {
+			fresh.Next = slow
+		}
 		again = fresh.Next
 		return campaigns.Put(tx, fresh)
 	})
@@ -273,6 +276,11 @@ func (o *Outreach) accept(tx *store.Tx, c *Campaign, w *work) error {
 		if it.msg != nil {
 			m := *it.msg // AddTx may run more than once
 			err := o.q.AddTx(tx, &m)
+			if slow, ok := errors.AsType[*queue.TooFast](err); ok {
+				// The till's limit is used up: the rest waits for the next hour or day.
+				c.Next = now.Add(slow.RetryAfter)
+				return o.keepPlace(tx, c, w, c.Page+it.sheet, it.place)
+			}
 			if bad, ok := errors.AsType[*queue.Invalid](err); ok {
 				r.Why, err = bad.Detail, nil
 			}
@@ -295,12 +303,17 @@ func (o *Outreach) accept(tx *store.Tx, c *Campaign, w *work) error {
 			}
 		}
 	}
+	return o.keepPlace(tx, c, w, w.page, w.place)
+}
+
+// keepPlace writes down how far the list has been handed over.
+func (o *Outreach) keepPlace(tx *store.Tx, c *Campaign, w *work, page, place int) error {
 	for _, s := range w.pages {
 		if err := sheets.Put(tx, s); err != nil {
 			return err
 		}
 	}
-	c.Page, c.Place, c.Updated = w.page, w.place, now
+	c.Page, c.Place, c.Updated = page, place, o.q.Now()
 	return nil
 }
 

@@ -518,7 +518,7 @@ func readRecipient(tx *store.Tx, r *Recipient, shared Vars) (who *recipient, err
 // draftFor is what a campaign asks of the queue for one row, all but the text.
 func (c *Campaign) draftFor(r *Recipient) queue.Draft {
 	d := queue.Draft{
-		Till: c.Till, Ref: r.Ref, Class: c.Class, Priority: c.Priority, Pool: c.Pool,
+		Till: c.Till, TillLimits: c.Limits, Ref: r.Ref, Class: c.Class, Priority: c.Priority, Pool: c.Pool,
 		Source: c.source(), Contact: r.Contact, Booking: r.Booking, Expires: c.Until,
 	}
 	return d

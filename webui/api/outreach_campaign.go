@@ -286,6 +286,7 @@ func (a *API) postBatch(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	one.Limits = c.who.limits()
 	if !in.Audience.IsZero() {
 		return nil, refusal(http.StatusBadRequest, "field_not_here", "audience", "a batch brings its own recipients. Leave audience out, or make a campaign of it")
 	}

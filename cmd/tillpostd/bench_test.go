@@ -25,7 +25,7 @@ func BenchmarkModem(b *testing.B) {
 	for _, run := range []struct {
 		latency  time.Duration
 		messages int
-	}{{0, 500}, {300 * time.Millisecond, 40}} {
+	}{{0, 500}, {300 * time.Millisecond, 40}, {3 * time.Second, 12}} {
 		b.Run("latency="+run.latency.String(), func(b *testing.B) {
 			bin := build(b, "")
 			radio := startRadio(b, bin, "-latency", run.latency.String())

@@ -1,7 +1,7 @@
 // Package live carries news to browsers and programs over websockets.
 //
 // A Hub wakes its connections when something changed, at most four times a
-// second, and each connection asks its own Source what is new to it. Nothing
+// second (with many connections less often, see wait), and each connection asks its own Source what is new to it. Nothing
 // is queued for anybody: a connection that reads slowly finds one larger piece
 // of news when it is ready, and one that does not read at all fails its write
 // deadline and is dropped. No connection can hold up another, nor the box.
@@ -23,6 +23,7 @@ import (
 
 const (
 	pace      = 250 * time.Millisecond // between two wakes
+	share     = time.Millisecond       // of a wake, for each connection: see wait
 	beatEach  = 4 * time.Second        // the page gives the box up after 10 s
 	pingEach  = 25 * time.Second
 	readWait  = 60 * time.Second // for the pong to a ping
@@ -75,7 +76,7 @@ func (h *Hub) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		select {
-		case <-time.After(h.pace):
+		case <-time.After(h.wait()):
 		case <-ctx.Done():
 		}
 	}
@@ -85,6 +86,11 @@ func (h *Hub) Run(ctx context.Context) {
 	h.mu.Unlock()
 	h.all.Wait()
 }
+
+// wait is the pause after a wake. Up to 250 connections are told four times a
+// second; more share that, so that a thousand watchers, told once a second, do
+// not take from sending what sending needs.
+func (h *Hub) wait() time.Duration { return max(h.pace, time.Duration(h.Len())*share) }
 
 // Wake lets every connection look for news.
 func (h *Hub) Wake() {

@@ -272,3 +272,17 @@ func until(t *testing.T, cond func() bool) {
 		}
 	}
 }
+
+// A few are told four times a second, a thousand once.
+func TestManyShareThePace(t *testing.T) {
+	h := NewHub(nil)
+	for n, want := range map[int]time.Duration{0: pace, 12: pace, 250: pace, 1000: time.Second, 2000: 2 * time.Second} {
+		h.conns = map[*conn]bool{}
+		for range n {
+			h.conns[&conn{}] = true
+		}
+		if got := h.wait(); got != want {
+			t.Errorf("%d connections: %s, want %s", n, got, want)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -91,6 +92,16 @@ func (h *Hub) Run(ctx context.Context) {
 // second; more share that, so that a thousand watchers, told once a second, do
 // not take from sending what sending needs.
 func (h *Hub) wait() time.Duration { return max(h.pace, time.Duration(h.Len())*share) }
+
+// turn is when a connection is told within a wake: at once where few are, else
+// at a moment of its own, so that all of them are never told at the same time.
+func (h *Hub) turn() time.Duration {
+	spread := h.wait() - h.pace
+	if spread <= 0 {
+		return 0
+	}
+	return rand.N(spread)
+}
 
 // Wake lets every connection look for news.
 func (h *Hub) Wake() {
@@ -214,9 +225,12 @@ func (c *conn) talk(gone <-chan struct{}) error {
 			}
 			beat.Reset(beatEach)
 		}
+		var turn <-chan time.Time
 		for waiting := true; waiting; {
 			select {
 			case <-news:
+				news, turn = nil, time.After(c.hub.turn())
+			case <-turn:
 				waiting = false
 			case <-beat.C:
 				if err := c.write(c.src.Beat()); err != nil {

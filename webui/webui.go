@@ -14,9 +14,15 @@
 //   - Until a password is set every address but loopback finds the set-up and
 //     /healthz, and nothing else.
 //
-// To read it: access.go (who may come in), overview.go and story.go (what the
-// pages show), follow.go (how they stay true), templates. It imports outreach,
-// queue, queue/route, queue/text and queue/store at most, and its own tree.
+//   - Who may do what is one table, rights.go; numbers of customers are whole
+//     only for who needs them, and never in a list.
+//
+// To read it: access.go and rights.go (who may come in, and what they may),
+// overview.go, messages.go and story.go (what the pages show), write.go and
+// inbox.go (talking with customers), settings.go and way.go (looking after the
+// box), wizard.go, manual.go, chart.go and chart_day.go, follow.go (how the
+// pages stay true), templates. It imports outreach, queue, queue/route,
+// queue/text and queue/store at most, and its own tree.
 package webui
 
 import (

@@ -5,12 +5,15 @@
 //
 //   - In three seconds a manager knows whether it sends, why not, and what to
 //     do; what the page says comes from where the API has it.
+//
 //   - No green is ever stale: the page follows the box over a websocket, and
 //     goes grey when it has heard nothing for ten seconds. Without JavaScript it
 //     works, and says that it does not refresh.
+//
 //   - Nothing is loaded from elsewhere and nothing is inline: the policy sent
 //     with every page is default-src 'none' with 'self' for style, script,
 //     image and connection, without exceptions.
+//
 //   - Until a password is set every address but loopback finds the set-up and
 //     /healthz, and nothing else.
 //

@@ -188,7 +188,7 @@ func TestPreviewTellsPartsAndWhatMakesThemDear(t *testing.T) {
 
 func TestStatusRoutesAndModem(t *testing.T) {
 	b := newBox(t)
-	until(t, "the modem is ready", func() bool { return strings.Contains(b.must(t, "routes"), "ready") })
+	until(t, "the modem is ready", func() bool { return strings.Contains(b.must(t, "status"), "ok:") })
 	wants(t, b.must(t, "status"), "ok:", "waiting 0", "counter", "tillpostd test")
 	wants(t, b.must(t, "modem", "counter", "status"), "counter", "ready", "identity", "sim-counter")
 	wants(t, b.must(t, "modem", "counter", "ussd", "*100#"), "Your balance is 12.34 after *100#")

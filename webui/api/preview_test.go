@@ -218,6 +218,9 @@ func TestPreviewShowsTenOfATemplateUnlessTold(t *testing.T) {
 	if len(s.First) != 10 || s.First[9].Row != 10 || s.First[0].Text != "Dag 02.01.2027" {
 		t.Errorf("%+v", s.First)
 	}
+	if s.Unknown == nil {
+		t.Error("an empty list is answered as null")
+	}
 	none := 0
 	in.First = &none
 	if s := want[wire.Selection](b, 200, b.key, "POST", previewPath, in); len(s.First) != 0 || s.Shortest == nil {

@@ -67,17 +67,72 @@ func (db *DB) copyTo(path string) error {
 	return err
 }
 
+// copyPart copies row by row, not page by page: pages that are free keep what
+// was once written to them, also of people who have been forgotten since.
 func (db *DB) copyPart(part string) error {
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = db.bolt.View(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(f)
+	opt := db.opt
+	opt.Path, opt.NoSync = part, true // one sync at the end
+	b, err := openBolt(f, opt)
+	if err != nil {
 		return err
+	}
+	err = sound(db.opt.Path, func() error {
+		return db.bolt.View(func(tx *bolt.Tx) error { return copyRows(b, tx) })
 	})
 	if err == nil {
-		err = f.Sync()
+		err = b.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return errors.Join(err, b.Close())
 }
+
+// copyRows writes all rows of from into an empty store, some at a time. (bbolt's
+// own Compact lets go of its reading transaction before its last commit, which
+// still points into the pages it has read: it is for files that nobody writes.)
+func copyRows(into *bolt.DB, from *bolt.Tx) error {
+	tx, err := into.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if tx != nil {
+			_ = tx.Rollback() // after its commit it has nothing to do, and says so
+		}
+	}()
+	written := 0
+	err = from.ForEach(func(name []byte, rows *bolt.Bucket) error {
+		to, err := tx.CreateBucket(name)
+		if err != nil {
+			return err
+		}
+		if err := to.SetSequence(rows.Sequence()); err != nil {
+			return err
+		}
+		to.FillPercent = copyFill
+		return rows.ForEach(func(k, v []byte) error {
+			if written += len(k) + len(v); written > compactChunk {
+				written = 0
+				if err := tx.Commit(); err != nil {
+					return err
+				}
+				if tx, err = into.Begin(true); err != nil {
+					return err
+				}
+				to = tx.Bucket(name)
+				to.FillPercent = copyFill
+			}
+			return to.Put(k, v)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// copyFill leaves a little room in the pages of a copy, which may become a
+// store again.
+const copyFill = 0.9

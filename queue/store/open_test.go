@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -344,6 +345,37 @@ func TestBackup(t *testing.T) {
 	must(t, db.Close())
 	if err := db.BackupFile(path); !errors.Is(err, ErrClosed) {
 		t.Errorf("backup of a closed store: %v", err)
+	}
+}
+
+// What was deleted is in no copy, though the store's free pages still have it.
+func TestBackupHasNothingOfWhatWasDeleted(t *testing.T) {
+	db, tab := openThings(t, Options{NoSync: true})
+	const name = "Mevrouw De Vries"
+	for n := range uint64(200) {
+		tab.put(t, db, thing{ID: n, Text: name + strings.Repeat("x", 400)})
+	}
+	must(t, db.Commit(t.Context(), func(tx *Tx) error {
+		for n := range uint64(200) {
+			if err := tab.Delete(tx, U64(n)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	tab.put(t, db, thing{ID: 1000, Text: "stays"})
+	path := filepath.Join(t.TempDir(), "backup.db")
+	must(t, db.BackupFile(path))
+	for file, want := range map[string]bool{db.opt.Path: true, path: false} {
+		raw, err := os.ReadFile(file)
+		must(t, err)
+		if bytes.Contains(raw, []byte(name)) != want {
+			t.Errorf("%s: the name is in it: %v", filepath.Base(file), !want)
+		}
+	}
+	copied := newThings()
+	if got := texts(t, openChecked(t, Options{Path: path}, copied), copied); len(got) != 1 || got[0] != "stays" {
+		t.Errorf("the copy says %q", got)
 	}
 }
 

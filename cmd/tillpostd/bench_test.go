@@ -108,10 +108,10 @@ func BenchmarkStart(b *testing.B) {
 	box.stop()
 	for b.Loop() {
 		var all []time.Duration
-		for range 5 {
+		for n := range 5 {
 			began := time.Now()
 			box.start()
-			box.post(hello("+31612345678", "first"))
+			box.post(hello("+31612345678", fmt.Sprint("number ", n)))
 			all = append(all, time.Since(began))
 			box.stop()
 		}

@@ -25,7 +25,7 @@
 // written); contact.go, attribute.go, consent.go, importer.go with file.go (to
 // whom); audience.go (who of them); stored.go (templates with versions);
 // booking.go, rule.go, plan.go (dated facts, and what follows from them);
-// campaign.go, start.go, preview.go, handover.go (one text to many); run.go
+// campaign.go, steer.go, start.go, preview.go, handover.go (one text to many); run.go
 // (the scheduler), steward.go (what the queue asks), notice.go (who is told),
 // check.go.
 package outreach

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tillpost/queue/outreach"
 	"tillpost/webui/api/wire"
 )
 
@@ -45,7 +46,7 @@ func readList(r io.Reader) ([]row, error) {
 	raw = bytes.TrimPrefix(raw, []byte("\uFEFF")) // as spreadsheets begin
 	first, _, _ := bytes.Cut(raw, []byte("\n"))
 	in := csv.NewReader(bytes.NewReader(raw))
-	in.Comma = separator(first)
+	in.Comma = outreach.Separator(first)
 	in.FieldsPerRecord = -1 // told in our words
 
 	head, err := in.Read()
@@ -84,17 +85,6 @@ func readList(r io.Reader) ([]row, error) {
 		return nil, errors.New("it has names of columns, and no row below them")
 	}
 	return rows, nil
-}
-
-// separator is the one of the three that the first line has most.
-func separator(line []byte) rune {
-	best := ','
-	for _, s := range ";\t" {
-		if bytes.Count(line, []byte(string(s))) > bytes.Count(line, []byte(string(best))) {
-			best = s
-		}
-	}
-	return best
 }
 
 // column finds the first column that has one of these names; -1: none has.

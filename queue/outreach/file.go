@@ -48,7 +48,7 @@ func ReadFile(raw []byte) (*File, error) {
 	}
 	first, _, _ := bytes.Cut(raw, []byte("\n"))
 	in := csv.NewReader(bytes.NewReader(raw))
-	in.Comma = separator(first)
+	in.Comma = Separator(first)
 	in.FieldsPerRecord = -1 // told in our words
 	in.LazyQuotes = true    // 12" is twelve inches
 	in.ReuseRecord = false
@@ -90,8 +90,9 @@ func ReadFile(raw []byte) (*File, error) {
 	return f, nil
 }
 
-// separator is the one of the three that the first line has most.
-func separator(line []byte) rune {
+// Separator is the one of comma, semicolon and tab that the first line of a
+// list has most.
+func Separator(line []byte) rune {
 	best := ','
 	for _, s := range ";\t" {
 		if bytes.Count(line, []byte(string(s))) > bytes.Count(line, []byte(string(best))) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -267,6 +268,19 @@ func (s *Site) note(w http.ResponseWriter, p *page, status int, h1, text, back s
 func (s *Site) trouble(w http.ResponseWriter, p *page, err error) {
 	s.log.Error("a page failed", "err", err)
 	s.note(w, p, http.StatusInternalServerError, "trouble_h", p.T("trouble_text"), "/")
+}
+
+// show writes the page of one thing that was looked for, or says why there is
+// none.
+func (s *Site) show(w http.ResponseWriter, r *http.Request, name string, view any, err error) {
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		s.nothing(w, r)
+	case err != nil:
+		s.trouble(w, s.page(r, ""), err)
+	default:
+		s.render(w, http.StatusOK, name, view)
+	}
 }
 
 func (s *Site) nothing(w http.ResponseWriter, r *http.Request) {

@@ -56,15 +56,7 @@ type actView struct {
 func (s *Site) message(w http.ResponseWriter, r *http.Request) {
 	keepLanguage(w, r)
 	v, err := s.readMessage(s.page(r, "messages"), r.PathValue("id"))
-	if errors.Is(err, queue.ErrNotFound) {
-		s.nothing(w, r)
-		return
-	}
-	if err != nil {
-		s.trouble(w, s.page(r, ""), err)
-		return
-	}
-	s.render(w, http.StatusOK, "message", v)
+	s.show(w, r, "message", v, err)
 }
 
 func (s *Site) readMessage(p *page, id string) (*messageView, error) {

@@ -110,15 +110,7 @@ func (p *page) care(c *route.Care) [][2]string {
 func (s *Site) showWay(w http.ResponseWriter, r *http.Request) {
 	keepLanguage(w, r)
 	v, err := s.readWay(s.page(r, "settings"), r.PathValue("name"))
-	if errors.Is(err, queue.ErrNotFound) {
-		s.nothing(w, r)
-		return
-	}
-	if err != nil {
-		s.trouble(w, s.page(r, ""), err)
-		return
-	}
-	s.render(w, http.StatusOK, "way", v)
+	s.show(w, r, "way", v, err)
 }
 
 // deviceTime is how long a device may take to answer a person.

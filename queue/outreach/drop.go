@@ -144,7 +144,8 @@ func (d *Drop) Run(ctx context.Context) error {
 	}
 }
 
-// look takes every file that is complete, by name.
+// look takes the files that are complete, by name: of those that are dropped
+// together a later one may name what an earlier one brings.
 func (d *Drop) look(ctx context.Context) error {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
@@ -172,7 +173,10 @@ func (d *Drop) look(ctx context.Context) error {
 			if err := d.root.Remove(name); err != nil {
 				return err
 			}
-		case strings.EqualFold(ext(name), ".csv") && d.still(name) && d.still(beside(name, ".txt")) && d.still(beside(name, ".json")):
+		case !strings.EqualFold(ext(name), ".csv"):
+		case !d.still(name) || !d.still(beside(name, ".txt")) || !d.still(beside(name, ".json")):
+			return nil // what follows by name may stand on it, and waits
+		default:
 			if err := d.take(ctx, name, here[name]); err != nil {
 				return err
 			}

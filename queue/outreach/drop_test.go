@@ -156,6 +156,29 @@ func TestADroppedRegisterAndItsBookings(t *testing.T) {
 	})
 }
 
+// Of two files dropped together the first by name is finished last: the second,
+// which stands on it, waits.
+func TestDroppedFilesAreReadInTheirOrder(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		shop(b)
+		f := b.folder()
+		defer f.halt()
+		f.put("zaal.csv", "mobiel;naam\n0612345678;Anna\n")
+		f.put("zaal.json", `{"texts": {"nl": "Dag #NAAM#"}, "class": "transactional", "event": "concert-12", "offset": "-PT3H"}`)
+		b.later(3 * time.Second)
+		f.put("events.csv", "id;start;end\n")
+		b.later(3 * time.Second) // the second has not changed for long enough by now
+		f.put("events.csv", "id;start;end\nconcert-12;2026-11-24T20:00;2026-11-24T23:00\n")
+		b.later(12 * time.Second)
+		for _, name := range []string{"events.csv", "zaal.csv"} {
+			if f.has(name+".done") == "" {
+				b.t.Errorf("%s was not done: %s", name, f.has(name+".result"))
+			}
+		}
+	})
+}
+
 // The power goes away between the commit and the new name: the file is not
 // sent twice. The same file, written again on another day, is.
 func TestADroppedFileIsSentOnce(t *testing.T) {

@@ -37,6 +37,7 @@ type page struct {
 	Now  time.Time
 	Path string // as the browser calls it
 	Nav  string // entry of the menu that is current
+	Sub  string // and of the row below it, if it has one
 	Open bool   // no password is set: the page is open to this screen alone
 	In   bool   // a session is open
 	Who  door.Person

@@ -38,7 +38,7 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 		"ev_part_sent", "ev_part_unknown", "ev_part_refused", "ev_report_delivered", "ev_report_undelivered",
 		"ev_report_part_delivered", "ev_report_part_undelivered", "resume", "restart", "man_managers", "man_technicians", "man_tills", "man_failures", "set_ways", "set_values", "set_keys", "set_people", "set_log", "set_backup", "set_by_default", "set_by_store", "step_password", "step_place", "step_modem", "step_pin", "step_test", "scope_send", "scope_read", "scope_manage",
 		"scope_admin", "scope_query", "may_cashier", "may_manager", "may_technician", "quota_parts_per_minute", "quota_parts_per_hour", "quota_parts_per_day",
-		"quota_recipients_per_month", "role_owner", "role_manager", "role_technician", "role_cashier",
+		"quota_recipients_per_month", "sub_contacts", "sub_texts", "sub_campaigns", "sub_bookings", "sub_rules", "role_owner", "role_manager", "role_technician", "role_cashier",
 	} {
 		used[k] = true
 	}

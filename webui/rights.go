@@ -18,19 +18,20 @@ const (
 	numbers                   // sees the numbers of customers whole, one by one
 	steers                    // modems, keys, log, backup
 	grants                    // gives and takes passwords
+	reaches                   // customers: who they are, and what is said to many of them
 )
 
 // rights of each role. A technician looks after the box and need not know who
 // the customers are; the owner is whoever has the password of the shop.
 var rights = map[door.Role]right{
 	door.Cashier:    writes,
-	door.Manager:    writes | looks | decides | numbers,
+	door.Manager:    writes | looks | decides | numbers | reaches,
 	door.Technician: writes | looks | steers,
-	door.Owner:      writes | looks | decides | numbers | steers | grants,
+	door.Owner:      writes | looks | decides | numbers | reaches | steers | grants,
 }
 
 // rightNames are how templates call them.
-var rightNames = map[string]right{"write": writes, "look": looks, "decide": decides, "numbers": numbers, "steer": steers, "grant": grants}
+var rightNames = map[string]right{"write": writes, "look": looks, "decide": decides, "numbers": numbers, "steer": steers, "grant": grants, "reach": reaches}
 
 func (p *page) may(r right) bool { return rights[p.Who.Role]&r == r }
 

@@ -22,7 +22,8 @@
 //
 // To read it: access.go and rights.go (who may come in, and what they may),
 // overview.go, messages.go and story.go (what the pages show), write.go and
-// inbox.go (talking with customers), settings.go and way.go (looking after the
+// inbox.go (talking with customers), customers.go (who they are, and what is
+// said to many of them), settings.go and way.go (looking after the
 // box), wizard.go, manual.go, chart.go and chart_day.go, follow.go (how the
 // pages stay true), templates. It imports outreach, queue, queue/route,
 // queue/text and queue/store at most, and its own tree.
@@ -56,7 +57,7 @@ type Config struct {
 	DataDir string       // the set-up code is written here
 	Log     *slog.Logger // nil: discard
 
-	Outreach *outreach.Outreach // contacts, rules and campaigns; nil: as api.Config says
+	Outreach *outreach.Outreach // contacts, rules and campaigns; nil: one that nobody runs
 
 	Hostnames []string       // further names the page may be called by
 	Stored    *api.Settings  // as api.Config.Settings
@@ -77,21 +78,22 @@ type Config struct {
 type Site struct {
 	API *api.API
 
-	cfg   Config
-	queue *queue.Queue
-	db    *store.DB
-	log   *slog.Logger
-	door  *door.Door
-	tally *tally.Tally
-	hub   *live.Hub
-	board *board
-	sent  once
-	pulse *pulse.Pulse
-	reach reach
-	names map[string]bool
-	pages *template.Template
-	mux   *http.ServeMux
-	same  *http.CrossOriginProtection
+	cfg      Config
+	queue    *queue.Queue
+	db       *store.DB
+	outreach *outreach.Outreach
+	log      *slog.Logger
+	door     *door.Door
+	tally    *tally.Tally
+	hub      *live.Hub
+	board    *board
+	sent     once
+	pulse    *pulse.Pulse
+	reach    reach
+	names    map[string]bool
+	pages    *template.Template
+	mux      *http.ServeMux
+	same     *http.CrossOriginProtection
 }
 
 // Schema is what store.Open must know for the page and the API.
@@ -117,11 +119,16 @@ func New(cfg Config) (*Site, error) {
 		names: hostNames(cfg.Hostnames), pulse: pulse.New(cfg.Queue),
 	}
 	var err error
+	if s.outreach = cfg.Outreach; s.outreach == nil {
+		if s.outreach, err = outreach.New(outreach.Config{Queue: cfg.Queue, DB: cfg.DB, Language: cfg.Language, Location: cfg.Location, Log: cfg.Log}); err != nil {
+			return nil, err
+		}
+	}
 	if s.door, err = door.Open(door.Config{DB: cfg.DB, Dir: cfg.DataDir, Announce: cfg.Announce, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
 	s.API, err = api.New(api.Config{
-		Queue: cfg.Queue, DB: cfg.DB, Outreach: cfg.Outreach, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
+		Queue: cfg.Queue, DB: cfg.DB, Outreach: s.outreach, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
 		Version: cfg.Version, Tally: s.tally, Settings: cfg.Stored, SetUp: s.door.SetUp,
 	})
 	if err != nil {

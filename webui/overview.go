@@ -24,7 +24,7 @@ type overviewView struct {
 	Feed    []rowView
 	Ways    []wayView
 	WaysSay string
-	Waiting []waitView
+	Waiting waitingView
 	Latest  []rowView
 	Chart   chartView
 	Depth   template.HTML
@@ -74,7 +74,9 @@ func (s *Site) readOverview(p *page) (*overviewView, error) {
 	if v.Waiting, err = p.waiting(); err != nil {
 		return nil, err
 	}
-	v.Ways, v.WaysSay = p.ways()
+	if v.Ways, v.WaysSay, err = p.ways(); err != nil {
+		return nil, err
+	}
 	day := s.tally.Today()
 	v.Slip = p.slip(&day)
 	v.Chart, v.Depth = p.chart(&day), p.depthDay()
@@ -172,159 +174,6 @@ func (p *page) look() ([]rowView, error) {
 		}
 	}
 	return rows, nil
-}
-
-// waitView is one kind of waiting: never a number without its reason.
-type waitView struct {
-	State, Sign string
-	N           int64
-	Why         string
-	Since       string // of the oldest
-	Bar         int    // 0 to 128
-}
-
-func (p *page) waiting() ([]waitView, error) {
-	c := p.site.queue.Counts()
-	var rows []waitView
-	add := func(state queue.State, n int64, why string) {
-		if n > 0 {
-			rows = append(rows, waitView{State: p.T("st_" + string(state)), Sign: signOf[state], N: n, Why: why})
-		}
-	}
-	add(queue.Sending, c.Sending, p.T("why_sending"))
-	add(queue.Queued, c.Queued, "")
-	add(queue.Scheduled, c.Scheduled, p.T("why_planned"))
-	add(queue.Held, c.Held, p.T("why_held"))
-	add(queue.Unknown, c.Unknown, p.T("why_unknown"))
-	most := max(16, c.Sending, c.Queued, c.Scheduled, c.Held, c.Unknown) // a few do not fill the bar
-	for i := range rows {
-		rows[i].Bar = max(2, int(rows[i].N*128/most))
-	}
-	at := slices.IndexFunc(rows, func(w waitView) bool { return w.Sign == signOf[queue.Queued] })
-	if at < 0 {
-		return rows, nil
-	}
-	oldest, err := p.site.queue.Oldest()
-	if err != nil || oldest == nil {
-		return rows, err
-	}
-	why, _ := p.site.queue.Explain(oldest)
-	rows[at].Why, rows[at].Since = why.Text(p.Lang, p.site.cfg.Location), p.Clock(oldest.Due)
-	return rows, nil
-}
-
-// wayView is one modem or one provider.
-type wayView struct {
-	Name    string
-	Sub     string // operator and kind
-	Sign    string
-	Colour  string // lamp word for screen readers
-	Modem   bool
-	Bars    int
-	Air     string
-	Day     template.HTML // the signal over 24 hours; empty: not known yet
-	SIM     string        // last digits
-	Account string
-	Lanes   int
-	Moving  bool   // something is truly on its way
-	Now     string // this second
-	Hand    string // what a hand must do; empty: nothing
-	HandH   string
-	Help    string // address in the manual
-	Act     string // resume | restart; empty: none
-	Tech    [][2]string
-}
-
-func (p *page) ways() (rows []wayView, said string) {
-	ready := 0
-	for _, r := range p.site.queue.Routes() {
-		l := lamp.Of(r)
-		if l.Ready {
-			ready++
-		}
-		v := p.way(r, l)
-		if v.Modem {
-			v.Day = p.signalDay(r.Route, len(rows))
-		}
-		rows = append(rows, v)
-	}
-	switch {
-	case len(rows) == 0:
-	case ready == len(rows) && ready == 1:
-		said = p.T("ways_ready_one")
-	case ready == len(rows):
-		said = p.T("ways_ready_all")
-	default:
-		said = p.T("ways_ready_some", "k", ready, "n", len(rows))
-	}
-	return rows, said
-}
-
-func (p *page) way(r queue.RouteInfo, l lamp.Way) wayView {
-	v := wayView{
-		Name: r.Route, Sign: string(l.Colour), Colour: p.T("lamp_" + string(l.Colour)),
-		Modem: r.Kind == "modem", Lanes: max(1, r.Lanes), Moving: r.Busy > 0, Act: p.site.remedy(r.Route, l.Code),
-	}
-	kind := p.Kind(r.Kind)
-	switch {
-	case r.Operator != "":
-		v.Sub = r.Operator + " · " + kind
-	case v.Modem || r.Kind == "":
-		v.Sub = kind
-	default:
-		v.Sub = p.T("over_internet")
-	}
-	if v.Modem {
-		var word string
-		v.Bars, word = air(r.Signal)
-		v.Air = p.T(word)
-		if len(r.Identity) >= 4 {
-			v.SIM = p.T("ends_in", "n", r.Identity[len(r.Identity)-4:])
-		}
-	} else {
-		v.Account = r.Identity
-	}
-	switch {
-	case r.Busy == 1:
-		v.Now = p.T("now_one")
-	case r.Busy > 1:
-		v.Now = p.T("now_many", "n", r.Busy)
-	case l.Ready:
-		v.Now = p.T("now_idle")
-	default:
-		v.Now = p.T("now_not")
-	}
-	if l.Colour != lamp.OK {
-		v.Hand, v.HandH, v.Help = p.Words(l.Code), p.T("what_to_do"), p.help(l.Code)
-		if l.Colour == lamp.Info {
-			v.HandH = p.T("good_to_know")
-		}
-	}
-	v.Tech = technical(p, r, l)
-	return v
-}
-
-// technical is what the network and the device say, in their own words.
-func technical(p *page, r queue.RouteInfo, l lamp.Way) [][2]string {
-	signal := ""
-	if r.Signal != nil {
-		signal = fmt.Sprintf("%d dBm", *r.Signal)
-	}
-	since := ""
-	if !r.Since.IsZero() {
-		since = p.Clock(r.Since)
-	}
-	var rows [][2]string
-	for _, row := range [][2]string{
-		{"state", strings.TrimSpace(string(r.State) + " " + l.Code)}, {"since", since}, {"detail", r.Detail}, {"doing", r.Doing},
-		{"model", r.Model}, {"device", r.Device}, {"port", r.Port}, {"radio", strings.TrimSpace(r.Tech + " " + signal)},
-		{"identity", r.Identity}, {"pool", r.Pool}, {"in flight", fmt.Sprintf("%d of %d", r.Busy, max(1, r.Lanes))},
-	} {
-		if row[1] != "" {
-			rows = append(rows, row)
-		}
-	}
-	return rows
 }
 
 // remedy is the button that fits what is the matter with a way out.

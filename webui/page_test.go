@@ -42,6 +42,9 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 	} {
 		used[k] = true
 	}
+	for _, k := range composed {
+		used[k] = true
+	}
 	for _, chapter := range book().chapters {
 		used["ch_"+chapter], used["ch_"+chapter+"_text"] = true, true
 	}

@@ -84,7 +84,11 @@ func (s *Site) showSettings(w http.ResponseWriter, r *http.Request) {
 func (s *Site) renderSettings(w http.ResponseWriter, status int, v *settingsView) {
 	switch v.At {
 	case "ways":
-		v.Ways, _ = v.ways()
+		var err error
+		if v.Ways, _, err = v.ways(); err != nil {
+			s.trouble(w, v.page, err)
+			return
+		}
 	case "values":
 		v.readFields()
 	case "keys":

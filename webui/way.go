@@ -35,13 +35,6 @@ type wayPage struct {
 	Finding []string // whole sentences; none: all is well
 }
 
-type quotaView struct {
-	Of    string
-	Left  int
-	Limit int
-	Until string
-}
-
 func (s *Site) readWay(p *page, name string) (*wayPage, error) {
 	info, err := s.info(name)
 	if err != nil {
@@ -49,7 +42,10 @@ func (s *Site) readWay(p *page, name string) (*wayPage, error) {
 	}
 	p.Live, p.Lamp, p.Path = "strip", p.lamp(lamp.Look(s.queue, s.db)), "/ways/"+name
 	l := lamp.Of(*info)
-	v := &wayPage{page: p, Way: p.way(*info, l), Plain: p.Words(l.Code), Paused: info.Paused}
+	v := &wayPage{page: p, Plain: p.Words(l.Code), Paused: info.Paused}
+	if v.Way, err = p.way(*info, l); err != nil {
+		return nil, err
+	}
 	r, ok := s.queue.Route(name)
 	if !ok {
 		return nil, queue.ErrNotFound // it has just gone
@@ -59,12 +55,8 @@ func (s *Site) readWay(p *page, name string) (*wayPage, error) {
 	_, v.CanPIN = r.(route.PINEntry)
 	_, v.CanExamine = r.(route.Doctor)
 	v.CanPIN = v.CanPIN && (l.Code == "sim_pin" || l.Code == "sim_pin_wrong")
-	quotas, err := s.queue.Quotas(name)
-	if err != nil {
+	if v.Quotas, err = p.quotas(name); err != nil {
 		return nil, err
-	}
-	for _, q := range quotas {
-		v.Quotas = append(v.Quotas, quotaView{Of: p.T("quota_" + q.Of), Left: q.Left, Limit: q.Limit, Until: p.Clock(q.Until)})
 	}
 	if info.Care != nil {
 		v.Rungs, v.Care = info.Care.Rungs, p.care(info.Care)

@@ -93,11 +93,18 @@ func (s *Site) readStep(p *page, at string) (*wizardView, error) {
 		v.readPlace()
 	case "modem":
 		p.Live = "found"
-		v.Found, _ = p.ways()
+		var err error
+		if v.Found, _, err = p.ways(); err != nil {
+			return nil, err
+		}
 	case "pin":
 		for _, r := range s.queue.Routes() {
 			if l := lamp.Of(r); l.Code == "sim_pin" || l.Code == "sim_pin_wrong" {
-				v.Asks = append(v.Asks, p.way(r, l))
+				way, err := p.way(r, l)
+				if err != nil {
+					return nil, err
+				}
+				v.Asks = append(v.Asks, way)
 			}
 		}
 	}

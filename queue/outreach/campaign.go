@@ -33,6 +33,8 @@ type Campaign struct {
 	Pool     string      `json:"pool,omitempty"`
 
 	Audience Audience `json:"audience,omitzero"`
+	Listed   int      `json:"listed,omitempty"` // instead: rows of a list that it brought (PutList)
+
 	Consent  Policy   `json:"consent,omitzero"`
 	When     When     `json:"when,omitzero"`
 	Throttle Throttle `json:"throttle,omitzero"`
@@ -191,7 +193,9 @@ func (o *Outreach) normalCampaign(c *Campaign) error {
 		return invalid("priority", "out_of_range", "%d is not a priority. Use 0 (last) to 3 (urgent)", *c.Priority)
 	case len(c.CustomText) > maxCustomText:
 		return invalid("custom_text", "too_long", "custom_text has more than %d bytes. Shorten it", maxCustomText)
-	case c.Kind == KindCampaign && c.Audience.IsZero():
+	case c.Listed > 0 && !c.Audience.IsZero():
+		return invalid("audience", "one_of_two", "an audience and a list of its own are two ways to say whom it is for. Leave one of them out")
+	case c.Kind == KindCampaign && c.Audience.IsZero() && c.Listed == 0:
 		return invalid("audience", "audience_missing", "say whom it is for in audience, or everybody: true if that is meant")
 	}
 	if _, err := NewVars(c.Vars); err != nil {
@@ -314,8 +318,13 @@ func (c *Campaign) shared() Vars {
 	return v
 }
 
-// PutCampaign saves a draft, or changes one. Error: *queue.Invalid.
+// PutCampaign saves a draft, or changes one. With Listed it keeps the list that
+// the draft has. Error: *queue.Invalid.
 func (o *Outreach) PutCampaign(ctx context.Context, c Campaign, by string) (*Campaign, error) {
+	return o.putCampaign(ctx, c, nil, by)
+}
+
+func (o *Outreach) putCampaign(ctx context.Context, c Campaign, list []Recipient, by string) (*Campaign, error) {
 	c.Kind = KindCampaign
 	if err := o.normalCampaign(&c); err != nil {
 		return nil, err
@@ -344,6 +353,9 @@ func (o *Outreach) PutCampaign(ctx context.Context, c Campaign, by string) (*Cam
 		c.State, c.By, c.Created, c.Updated = CampaignDraft, by, now, now
 		if was != nil {
 			c.Created = was.Created
+		}
+		if err := o.keepList(tx, &c, was, list); err != nil {
+			return err
 		}
 		return campaigns.Put(tx, &c)
 	})

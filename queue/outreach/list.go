@@ -76,7 +76,7 @@ type ListedRecipient struct {
 // everybody who would be on it now.
 func (o *Outreach) EachRecipient(c *Campaign, fn func(ListedRecipient) error) error {
 	if c.State == CampaignDraft {
-		s, err := o.fromRegister(c, o.q.Now())
+		s, _, err := o.chosen(c, o.q.Now())
 		if err != nil {
 			return err
 		}

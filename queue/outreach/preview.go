@@ -2,6 +2,7 @@ package outreach
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -57,11 +58,20 @@ const firstShown = 10
 // *queue.Invalid.
 func (o *Outreach) Preview(c *Campaign) (*Preview, error) {
 	now := o.q.Now()
-	s, err := o.fromRegister(c, now)
+	s, bad, err := o.chosen(c, now)
 	if err != nil {
 		return nil, err
 	}
-	return o.preview(c, s)
+	p, err := o.preview(c, s)
+	if err != nil {
+		return nil, err
+	}
+	var refused leftOut
+	for _, e := range bad.Errors {
+		refused.add(fmt.Sprintf("row %d", e.Row), e.Detail)
+	}
+	p.Refused = append(p.Refused, refused.list...)
+	return p, nil
 }
 
 func (o *Outreach) preview(c *Campaign, s *selection) (*Preview, error) {

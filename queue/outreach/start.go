@@ -295,11 +295,11 @@ func (o *Outreach) Start(ctx context.Context, name, by string) (*Started, error)
 	if c.Kind != KindCampaign || c.State != CampaignDraft {
 		return nil, invalid("state", "not_now", "%s is %s. Only a draft can be started", name, c.State)
 	}
-	s, err := o.fromRegister(c, o.q.Now())
+	s, bad, err := o.chosen(c, o.q.Now())
 	if err != nil {
 		return nil, err
 	}
-	return o.launch(ctx, c, s, by, func(tx *store.Tx) error {
+	started, err := o.launch(ctx, c, s, by, func(tx *store.Tx) error {
 		now, err := campaigns.Get(tx, c.key())
 		if err != nil {
 			return err
@@ -307,8 +307,13 @@ func (o *Outreach) Start(ctx context.Context, name, by string) (*Started, error)
 		if now == nil || now.State != CampaignDraft {
 			return invalid("state", "not_now", "%s was changed meanwhile. Look at it again", name)
 		}
-		return nil
+		return deleteUnder(tx, sheets, store.Str(name)) // a list that it brought gives way to those of it who are meant
 	})
+	if err != nil {
+		return nil, err
+	}
+	started.Errors = bad.Errors
+	return started, nil
 }
 
 // launch writes the list and starts it, in one transaction with whatever the
@@ -537,7 +542,7 @@ func (c *Campaign) source() string {
 // that of no campaign. Errors: ErrNotFound, *queue.Invalid.
 func (o *Outreach) Test(ctx context.Context, c *Campaign, to string, sample *Recipient, by string) (*queue.Message, error) {
 	if sample == nil {
-		s, err := o.fromRegister(c, o.q.Now())
+		s, _, err := o.chosen(c, o.q.Now())
 		if err != nil {
 			return nil, err
 		}

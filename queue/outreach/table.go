@@ -51,7 +51,14 @@ var (
 		}
 		return [][]byte{store.Join(store.Str(b.Event), store.Str(b.ID))}
 	})
-	bookings = store.NewTable("booking", (*Booking).key, byBooker, byEvent)
+	// event or customer · start · id: what a day has.
+	byStart = store.NewIndex("booking.start", func(b *Booking) [][]byte {
+		if b.Start.IsZero() {
+			return nil
+		}
+		return [][]byte{store.Join(store.Str(b.diary()), store.Time(b.Start), store.Str(b.ID))}
+	})
+	bookings = store.NewTable("booking", (*Booking).key, byBooker, byEvent, byStart)
 	// id · version: what a booking was.
 	oldBookings = store.NewTable("booking.version", (*oldBooking).key)
 

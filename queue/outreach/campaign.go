@@ -9,6 +9,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // Campaign is one text to many: to an audience of the register, to a list that
@@ -60,8 +61,10 @@ type Campaign struct {
 	Recipients int        `json:"recipients"` // on the list
 	Merged     int        `json:"merged"`     // rows that were one person's
 	Excluded   []Excluded `json:"excluded,omitempty"`
-	Handed     int        `json:"handed"`  // given to the queue
-	Refused    int        `json:"refused"` // could not be: why is in the list
+	Handed     int        `json:"handed"`          // given to the queue
+	Parts      int        `json:"parts,omitempty"` // of those
+	Cost       text.Total `json:"cost,omitempty"`  // of those
+	Refused    int        `json:"refused"`         // could not be: why is in the list
 
 	Rule string `json:"rule,omitempty"` // of a run
 	Day  string `json:"day,omitempty"`

@@ -76,7 +76,7 @@ func TestACampaignGoesOutAndTells(t *testing.T) {
 		}
 		b.later(20 * time.Minute)
 		c, rep, err := b.o.Progress("spring")
-		if err != nil || c.State != CampaignDone || rep.States["delivered"] != 5 || c.Handed != 5 {
+		if err != nil || c.State != CampaignDone || rep.States["delivered"] != 5 || c.Handed != 5 || c.Parts != 5 {
 			b.t.Fatalf("%+v %+v %v", c, rep, err)
 		}
 		texts := b.texts()

@@ -7,6 +7,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // Hand-over: the recipients of a campaign become messages, some hundreds in one
@@ -296,6 +297,7 @@ func (o *Outreach) accept(tx *store.Tx, c *Campaign, w *work) error {
 			continue
 		}
 		c.Handed++
+		c.count(it.msg, 1)
 		w.sent++
 		if c.Kind == KindRun {
 			if err := occasions.Put(tx, &occasion{Rule: c.Rule, Owner: ownerContact + r.Contact, Key: r.Occasion, At: now, Msg: r.Msg}); err != nil {
@@ -304,6 +306,14 @@ func (o *Outreach) accept(tx *store.Tx, c *Campaign, w *work) error {
 		}
 	}
 	return o.keepPlace(tx, c, w, w.page, w.place)
+}
+
+// count adds what a message comes to, or with -1 takes it off.
+func (c *Campaign) count(m *queue.Message, sign int) {
+	c.Parts += sign * len(m.Parts)
+	price := m.Price
+	price.Amount *= text.Amount(sign)
+	c.Cost.Add(price)
 }
 
 // keepPlace writes down how far the list has been handed over.
@@ -430,6 +440,7 @@ func (o *Outreach) takeBackPage(ctx context.Context, c *Campaign) error {
 				if m != nil && m.State == queue.Cancelled {
 					r.Msg, r.State = 0, "" // it is written anew, at the new time
 					now.Handed--
+					now.count(m, -1)
 				}
 			}
 			s.Settled = false

@@ -269,6 +269,23 @@ func (o *Outreach) estimate(c *Campaign, due time.Time, messages, parts int) Est
 	return e
 }
 
+// Leaves estimates when those of a campaign who wait for their turn have their
+// message on its way, behind what is in line now.
+func (o *Outreach) Leaves(c *Campaign) Estimate {
+	due := o.q.Now()
+	for _, t := range []time.Time{c.Due, c.Next} {
+		if t.After(due) {
+			due = t
+		}
+	}
+	left := max(0, c.Recipients-c.Handed-c.Refused)
+	parts := left
+	if c.Handed > 0 {
+		parts = left * c.Parts / c.Handed
+	}
+	return o.estimate(c, due, left, parts)
+}
+
 func (o *Outreach) clockText(t time.Time) string {
 	return queue.Clock(t, o.q.Now(), o.cfg.Location)
 }

@@ -68,8 +68,12 @@ var (
 	noWords  = words("no n false 0 - nee nej nein off non")
 )
 
-// typed reads a cell of a file as the type its column declares.
-func typed(s string, t Type) (Value, error) {
+// Types lists them, for who lets a person choose.
+func Types() []Type { return slices.Clone(types) }
+
+// Typed reads a value as a file or a person writes it: 12,50, 23-04-2027, ja,
+// "a, b". Empty is no value. Its error says what to write.
+func Typed(s string, t Type) (Value, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return Value{}, nil

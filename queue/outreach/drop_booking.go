@@ -130,7 +130,7 @@ func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []stri
 			}
 			v := textValue(cell)
 			if t != "" {
-				if v, err = typed(cell, t); err != nil {
+				if v, err = Typed(cell, t); err != nil {
 					err = invalid(fold(name), "wrong_type", "%s", err)
 				}
 			}

@@ -20,6 +20,10 @@ type Import struct {
 	Columns      map[string]string // column of the file → field, where its name does not say
 	How          string            // where consents of the file come from; default "import"
 	By           string            // who imports
+
+	// Refused is called for every row that was refused, also behind those that
+	// the account names. Nil: nobody asks.
+	Refused func(RowError)
 }
 
 // Imported is the account of an import.
@@ -50,14 +54,24 @@ const (
 
 func (r *Imported) refuse(row int, err error) {
 	r.Refused++
-	if len(r.Errors) == mostErrors {
-		return
+	if len(r.Errors) < mostErrors {
+		r.Errors = append(r.Errors, rowError(row, err))
 	}
-	e := RowError{Row: row, Code: "invalid", Detail: err.Error()}
+}
+
+func rowError(row int, err error) RowError {
 	if bad, ok := errors.AsType[*queue.Invalid](err); ok {
-		e.Field, e.Code, e.Detail = bad.Field, bad.Code, bad.Detail
+		return RowError{Row: row, Field: bad.Field, Code: bad.Code, Detail: bad.Detail}
 	}
-	r.Errors = append(r.Errors, e)
+	return RowError{Row: row, Code: "invalid", Detail: err.Error()}
+}
+
+// refuse notes it in the account, and tells who wants to know of every row.
+func (opt *Import) refuse(rep *Imported, row int, err error) {
+	rep.refuse(row, err)
+	if opt.Refused != nil {
+		opt.Refused(rowError(row, err))
+	}
 }
 
 // entry is one contact on its way in: set says what the source speaks of, nil
@@ -136,7 +150,7 @@ func (o *Outreach) ImportFile(ctx context.Context, f *File, opt Import) (*Import
 	for _, row := range f.Rows {
 		e, err := o.entryOf(row, means)
 		if err != nil {
-			rep.refuse(row.Line, err)
+			opt.refuse(rep, row.Line, err)
 			if e.contact.ID == "" {
 				continue
 			}
@@ -230,7 +244,7 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 			}
 			if m.t != "" {
 				var err error
-				if v, err = typed(cell, m.t); err != nil {
+				if v, err = Typed(cell, m.t); err != nil {
 					return e, invalid(m.name, "wrong_type", "%s", err)
 				}
 			}
@@ -280,7 +294,7 @@ func (o *Outreach) ImportContacts(ctx context.Context, list []Contact, opt Impor
 	entries := make([]entry, 0, len(list))
 	for i, c := range list {
 		if err := o.normal(&c); err != nil {
-			rep.refuse(i+1, err)
+			opt.refuse(rep, i+1, err)
 			continue
 		}
 		entries = append(entries, entry{row: i + 1, contact: c})
@@ -298,7 +312,7 @@ func (o *Outreach) take(ctx context.Context, entries []entry, opt Import, rep *I
 	seen := make(map[string]int, len(entries))
 	for _, e := range entries {
 		if first, twice := seen[e.contact.ID]; twice && e.row > 0 {
-			rep.refuse(e.row, invalid("id", "id_twice", "the contact %s is there twice, first in row %d. Keep one of them", e.contact.ID, first))
+			opt.refuse(rep, e.row, invalid("id", "id_twice", "the contact %s is there twice, first in row %d. Keep one of them", e.contact.ID, first))
 		}
 		if _, twice := seen[e.contact.ID]; !twice {
 			seen[e.contact.ID] = max(e.row, -e.row)

@@ -297,7 +297,7 @@ func eraseFromLists(tx *store.Tx, number string, gone map[string]bool) error {
 		mine := false
 		for i := range s.List {
 			r := &s.List[i]
-			if r.To == number || r.Contact != "" && gone[r.Contact] {
+			if number != "" && r.To == number || r.Contact != "" && gone[r.Contact] {
 				mine = true
 				*r = Recipient{Row: r.Row, State: r.State, Why: "erased"}
 			}

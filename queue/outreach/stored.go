@@ -151,6 +151,9 @@ func mayEdit(t *Stored, by string) error {
 	return &Forbidden{fmt.Sprintf("the template %s may be changed by %s only. Ask one of them, or use it as it is", t.Name, strings.Join(t.Editors, ", "))}
 }
 
+// MayEdit asks whether somebody may change a template. Error: *Forbidden.
+func (t *Stored) MayEdit(by string) error { return mayEdit(t, by) }
+
 // says: both would write the same.
 func (t *Stored) says(o *Stored) bool {
 	return t.Draft == o.Draft && maps.EqualFunc(t.Texts, o.Texts, maps.Equal) && maps.Equal(t.Subjects, o.Subjects) &&

@@ -51,23 +51,8 @@ func (o *Outreach) upcomingPlans(r *Rule, until time.Time) (list []Upcoming, err
 			if p == nil || p.Rule != r.Name {
 				continue
 			}
-			u := Upcoming{At: p.Due, Contact: contactOf(p.Owner), Booking: bookingOf(p.Owner), Occasion: p.Key}
-			var b *Booking
-			if u.Booking != "" {
-				if b, err = bookings.Get(tx, store.Str(u.Booking)); err != nil {
-					return err
-				}
-				if b != nil {
-					u.Contact = b.Contact
-				}
-			}
-			c, err := contacts.Get(tx, store.Str(u.Contact))
+			u, err := o.upcomingPlan(tx, r, p)
 			if err != nil {
-				return err
-			}
-			if c == nil {
-				u.Why = "the contact is gone"
-			} else if u.Why, err = o.mayRule(tx, r, c, b); err != nil {
 				return err
 			}
 			list = append(list, u)
@@ -77,51 +62,102 @@ func (o *Outreach) upcomingPlans(r *Rule, until time.Time) (list []Upcoming, err
 	return list, err
 }
 
+// upcomingPlan is what becomes of one plan.
+func (o *Outreach) upcomingPlan(tx *store.Tx, r *Rule, p *plan) (u Upcoming, err error) {
+	u = Upcoming{At: p.Due, Contact: contactOf(p.Owner), Booking: bookingOf(p.Owner), Occasion: p.Key}
+	var b *Booking
+	if u.Booking != "" {
+		if b, err = bookings.Get(tx, store.Str(u.Booking)); err != nil {
+			return u, err
+		}
+		if b != nil {
+			u.Contact = b.Contact
+		}
+	}
+	c, err := contacts.Get(tx, store.Str(u.Contact))
+	switch {
+	case err != nil:
+		return u, err
+	case c == nil:
+		u.Why = "the contact is gone"
+		return u, nil
+	}
+	u.Why, err = o.mayRule(tx, r, c, b)
+	return u, err
+}
+
 func (o *Outreach) upcomingDays(r *Rule, until time.Time) (list []Upcoming, err error) {
+	days, err := o.days(r, until)
+	if err != nil {
+		return nil, err
+	}
+	err = each(o.db, register, func(tx *store.Tx, c *Contact) error {
+		if len(list) >= mostUpcoming {
+			return nil
+		}
+		theirs, err := days.of(tx, c)
+		list = append(list, theirs...)
+		return err
+	})
+	return list, err
+}
+
+// dailyRun is what a daily rule will do in some days.
+type dailyRun struct {
+	o           *Outreach
+	r           *Rule
+	who         *selector
+	now, until  time.Time
+	first, last time.Time // days
+}
+
+func (o *Outreach) days(r *Rule, until time.Time) (*dailyRun, error) {
 	now := o.q.Now()
-	zone := o.cfg.Location
 	who, err := o.selector(&r.Audience, now)
 	if err != nil {
 		return nil, err
 	}
-	first, last := dayIn(now, zone), dayIn(until, zone)
-	if r.Done == first.Format(time.DateOnly) {
-		first = first.AddDate(0, 0, 1)
+	zone := o.cfg.Location
+	d := &dailyRun{o: o, r: r, who: who, now: now, until: until, first: dayIn(now, zone), last: dayIn(until, zone)}
+	if r.Done == d.first.Format(time.DateOnly) {
+		d.first = d.first.AddDate(0, 0, 1)
 	}
-	err = each(o.db, register, func(tx *store.Tx, c *Contact) error {
-		days := r.dueDays(c, first, last)
-		if len(days) == 0 || len(list) >= mostUpcoming {
-			return nil
-		}
-		if _, ok := who.matches(c); !ok {
-			return nil
-		}
-		for _, d := range days {
-			old, err := occasions.Get(tx, (&occasion{Rule: r.Name, Owner: ownerContact + c.ID, Key: d.key}).key())
-			if err != nil {
-				return err
-			}
-			u := Upcoming{At: r.runAt(d.day, zone), Contact: c.ID, Occasion: d.key}
-			if old != nil || u.At.After(until) {
-				continue
-			}
-			if u.At.Before(now) {
-				u.At = now
-			}
-			if u.Why, err = refusesContact(tx, c, &r.Consent, r.Channel, nil); err != nil {
-				return err
-			}
-			if u.Why == "" && !flagOn(r, c, nil) {
-				u.Why = r.Flag + " is off"
-			}
-			list = append(list, u)
-		}
-		return nil
-	})
-	return list, err
+	return d, nil
 }
 
-// About is all that outreach keeps about one number.
+// of are the messages to one contact.
+func (d *dailyRun) of(tx *store.Tx, c *Contact) (list []Upcoming, err error) {
+	days := d.r.dueDays(c, d.first, d.last)
+	if len(days) == 0 {
+		return nil, nil
+	}
+	if _, ok := d.who.matches(c); !ok {
+		return nil, nil
+	}
+	for _, day := range days {
+		old, err := occasions.Get(tx, (&occasion{Rule: d.r.Name, Owner: ownerContact + c.ID, Key: day.key}).key())
+		if err != nil {
+			return nil, err
+		}
+		u := Upcoming{At: d.r.runAt(day.day, d.o.cfg.Location), Contact: c.ID, Occasion: day.key}
+		if old != nil || u.At.After(d.until) {
+			continue
+		}
+		if u.At.Before(d.now) {
+			u.At = d.now
+		}
+		if u.Why, err = refusesContact(tx, c, &d.r.Consent, d.r.Channel, nil); err != nil {
+			return nil, err
+		}
+		if u.Why == "" && !flagOn(d.r, c, nil) {
+			u.Why = d.r.Flag + " is off"
+		}
+		list = append(list, u)
+	}
+	return list, nil
+}
+
+// About is all that outreach keeps about one number, or one contact.
 type About struct {
 	Contacts []Contact `json:"contacts"`
 	Consents []Consent `json:"consents"`
@@ -130,32 +166,43 @@ type About struct {
 
 // aboutNumber is all that is kept about a number, for the person who asks.
 func aboutNumber(tx *store.Tx, number string) (any, error) {
-	a := &About{Contacts: []Contact{}, Consents: []Consent{}, Bookings: []Booking{}}
+	a := newAbout()
 	list, err := withNumber(tx, number)
 	if err != nil {
 		return nil, err
 	}
 	for _, one := range list {
-		a.Contacts = append(a.Contacts, *one)
-		for row, err := range under(tx, consents, store.Str(one.ID)) {
-			if err != nil {
-				return nil, err
-			}
-			a.Consents = append(a.Consents, *row)
-		}
-		prefix := store.Str(one.ID)
-		for key, id := range byBooker.Keys(tx, prefix) {
-			if !bytes.HasPrefix(key, prefix) {
-				break
-			}
-			b, err := bookings.Get(tx, id)
-			if err != nil {
-				return nil, err
-			}
-			if b != nil {
-				a.Bookings = append(a.Bookings, *b)
-			}
+		if err := a.add(tx, one); err != nil {
+			return nil, err
 		}
 	}
 	return a, nil
+}
+
+func newAbout() *About {
+	return &About{Contacts: []Contact{}, Consents: []Consent{}, Bookings: []Booking{}}
+}
+
+func (a *About) add(tx *store.Tx, one *Contact) error {
+	a.Contacts = append(a.Contacts, *one)
+	for row, err := range under(tx, consents, store.Str(one.ID)) {
+		if err != nil {
+			return err
+		}
+		a.Consents = append(a.Consents, *row)
+	}
+	prefix := store.Str(one.ID)
+	for key, id := range byBooker.Keys(tx, prefix) {
+		if !bytes.HasPrefix(key, prefix) {
+			break
+		}
+		b, err := bookings.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			a.Bookings = append(a.Bookings, *b)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,101 @@
+package outreach
+
+import (
+	"cmp"
+
+	"tillpost/queue"
+	"tillpost/queue/store"
+)
+
+// Tried is one text of a template as a contact would read it.
+type Tried struct {
+	Contact *Contact     // nil: the register is empty, and the text stands as it is
+	Fields  []string     // that the text uses
+	Lacks   []string     // of those, what this contact has no value for
+	Left    bool         // no sentence is left without them
+	Quote   *queue.Quote // nil: it would not be written at all
+}
+
+// Try writes one text of a template, as it stands while somebody edits it, for
+// one contact; for the first of the register if none is named. Nothing is kept
+// and nothing is sent. Errors: ErrNotFound, *queue.Invalid about a text that
+// nobody could be sent.
+func (o *Outreach) Try(t Stored, channel, lang, contact string) (*Tried, error) {
+	// Only this text: another language of the template is another text.
+	t.Texts = map[string]map[string]string{channel: {lang: t.Texts[channel][lang]}}
+	w, err := o.anyNames(&t, channel)
+	if err != nil {
+		return nil, err
+	}
+	out := &Tried{Fields: w.fields()}
+	if contact != "" {
+		out.Contact, err = o.Contact(contact)
+	} else {
+		out.Contact, err = o.firstReader(lang)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := queue.Draft{Text: t.Texts[channel][lang], Lang: lang, Encoding: t.Encoding, MaxParts: t.MaxParts, Class: cmp.Or(t.Class, queue.Transactional)}
+	if out.Contact != nil {
+		who := &recipient{contact: out.Contact, lang: lang}
+		parsed := w.parsed[lang]
+		for _, name := range parsed.fields {
+			if parsed.value(name, Vars{name: who.value(name, lang, o.cfg.Location)}, lang) == "" {
+				out.Lacks = append(out.Lacks, name)
+			}
+		}
+		if len(out.Lacks) > 0 && parsed.rules.Missing != LeaveOut {
+			return out, nil
+		}
+		words, _, err := w.write(func(name, reads string) string { return who.value(name, reads, o.cfg.Location) }, lang)
+		if err != nil {
+			return nil, err
+		}
+		if out.Left = words == ""; out.Left {
+			return out, nil
+		}
+		d.Text = words
+	}
+	out.Quote, err = o.q.Quote(d)
+	return out, err
+}
+
+// firstReader is the first contact who reads a language; if nobody does, the
+// first there is. It looks no further than one chunk.
+func (o *Outreach) firstReader(lang string) (first *Contact, err error) {
+	err = o.db.View(func(tx *store.Tx) error {
+		n := 0
+		for c, err := range register.Scan(tx, nil) {
+			if err != nil {
+				return err
+			}
+			if first == nil {
+				first = c
+			}
+			if c.Language == lang {
+				first = c
+				break
+			}
+			if n++; n == scanChunk {
+				break
+			}
+		}
+		if first != nil {
+			first, err = contacts.Get(tx, first.key()) // with its attributes
+		}
+		return err
+	})
+	return first, err
+}
+
+// Survey writes a template, as it stands while somebody edits it, for the whole
+// register: what it comes to, who reads the shortest and the longest, and for
+// whom it cannot be written. Error: *queue.Invalid.
+func (o *Outreach) Survey(t Stored, channel string) (*Preview, error) {
+	return o.Preview(&Campaign{
+		Kind: KindCampaign, Channel: channel, Texts: t.Texts[channel], Missing: t.Missing, Defaults: t.Defaults,
+		Encoding: t.Encoding, MaxParts: t.MaxParts, Class: queue.Transactional,
+		Audience: Audience{Everybody: true}, Consent: Policy{Ignore: true},
+	})
+}

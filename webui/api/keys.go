@@ -204,12 +204,16 @@ func names(scopes []Scope) string {
 }
 
 // hostForm is a host that callback may name: a name, "*." and a name for all
-// below it, or a number; with a port, only on that.
-var hostForm = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](:[0-9]{1,5})?$`)
+// below it, or a number; with a port, only on that. Lengths are counted beside
+// the pattern: written into it they are a quarter of a megabyte of memory.
+var hostForm = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$|^\[[0-9a-fA-F:]+\](:[0-9]{1,5})?$`)
+
+// maxHost is the longest name of RFC 1035 §2.3.4, with "*." and a port.
+const maxHost = 253 + len("*.") + len(":65535")
 
 func validLimits(in wire.NewKey) error {
 	for _, h := range in.CallbackHosts {
-		if !hostForm.MatchString(h) {
+		if len(h) > maxHost || !hostForm.MatchString(h) {
 			return refusal(http.StatusBadRequest, "host_invalid", "callback_hosts",
 				fmt.Sprintf("%q is not a host. Write it as software.example, *.software.example or 192.168.1.20:8000", h))
 		}

@@ -138,6 +138,7 @@ func TestWhatAKeyMay(t *testing.T) {
 	}
 	for _, bad := range []wire.NewKey{
 		{Name: "x", Scopes: []string{"send"}, CallbackHosts: []string{"http://till.example"}},
+		{Name: "x", Scopes: []string{"send"}, CallbackHosts: []string{strings.Repeat("a", 250) + ".example:65535"}},
 		{Name: "x", Scopes: []string{"send"}, PerDay: -1},
 	} {
 		want[wire.Problem](b, 400, admin, "POST", "/api/v1/keys", bad)

@@ -2,6 +2,7 @@ package door
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -22,6 +23,7 @@ func TestPeopleHavePasswordsOfTheirOwn(t *testing.T) {
 		{Person{"shop", Cashier}, herPassword, ErrName},
 		{Person{"SHOP", Cashier}, herPassword, ErrName},
 		{Person{"a/b", Cashier}, herPassword, ErrName},
+		{Person{strings.Repeat("å", 33), Cashier}, herPassword, ErrName},
 		{Person{"Sanne", Owner}, herPassword, ErrRole},
 		{Person{"Sanne", ""}, herPassword, ErrRole},
 		{Person{"Sanne", Cashier}, "kort", &Weak{}},

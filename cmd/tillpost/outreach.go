@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 // contacts is everything that the command does with the register.
@@ -73,7 +74,7 @@ func (t *tool) importContacts(ctx context.Context, args []string) error {
 	return nil
 }
 
-func (t *tool) rowErrors(list []wire.RowError) {
+func (t *tool) rowErrors(list []reach.RowError) {
 	for _, e := range list {
 		fmt.Fprintf(t.out, "line %d, %s: %s\n", e.Row, e.Field, e.Detail)
 	}
@@ -84,7 +85,7 @@ func (t *tool) exportContacts(ctx context.Context, args []string) error {
 	if _, err := parse(flagSet("contacts export"), args); err != nil {
 		return err
 	}
-	var all []wire.Contact
+	var all []reach.Contact
 	names := map[string]bool{}
 	flags := map[string]bool{}
 	for after := ""; ; {
@@ -98,7 +99,7 @@ func (t *tool) exportContacts(ctx context.Context, args []string) error {
 		}
 	}
 	if t.json {
-		return t.raw(wire.Page[wire.Contact]{Items: all}, nil)
+		return t.raw(wire.Page[reach.Contact]{Items: all}, nil)
 	}
 	for _, c := range all {
 		for name := range c.Attrs {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 // A campaign to thousands is handed over while the daemon is killed again and
@@ -21,7 +22,7 @@ func TestCampaignSurvivesKillsWithoutDoubling(t *testing.T) {
 	for i := range people {
 		rows = append(rows, a{"to": fmt.Sprintf("+316%08d", 10_000_000+i), "ref": fmt.Sprint(i)})
 	}
-	var started wire.Started
+	var started reach.Started
 	if status, err := b.call("POST", "/api/v1/batches", a{"recipients": rows, "texts": a{"en": "See you on Saturday"}, "class": "transactional"}, &started); err != nil || status != http.StatusAccepted {
 		t.Fatalf("POST /batches: %d %v", status, err)
 	}
@@ -29,7 +30,7 @@ func TestCampaignSurvivesKillsWithoutDoubling(t *testing.T) {
 	for range kills {
 		handed := 0
 		eventually(t, "some are handed over", func() (bool, string) {
-			var c wire.Campaign
+			var c reach.Campaign
 			status, err := b.call("GET", "/api/v1/batches/"+started.ID, nil, &c)
 			handed = c.Handed
 			return err == nil && status == http.StatusOK && c.Handed > 0, fmt.Sprint(status, err)
@@ -45,7 +46,7 @@ func TestCampaignSurvivesKillsWithoutDoubling(t *testing.T) {
 		t.Errorf("every kill came after the last hand-over: nothing was proved")
 	}
 	eventually(t, "all are handed over", func() (bool, string) {
-		var c wire.Campaign
+		var c reach.Campaign
 		if _, err := b.call("GET", "/api/v1/batches/"+started.ID, nil, &c); err != nil {
 			return false, err.Error()
 		}
@@ -90,13 +91,13 @@ func BenchmarkTillMailing(b *testing.B) {
 	for b.Loop() {
 		_, before := box.resident()
 		began := time.Now()
-		var started wire.Started
+		var started reach.Started
 		if status, err := box.call("POST", "/api/v1/batches", json.RawMessage(body), &started); err != nil || status != http.StatusAccepted {
 			b.Fatalf("%d %v", status, err)
 		}
 		report1(b, time.Since(began).Seconds(), "s-to-202")
 		eventually(b, "all are handed over", func() (bool, string) {
-			var c wire.Campaign
+			var c reach.Campaign
 			_, err := box.call("GET", "/api/v1/batches/"+started.ID, nil, &c)
 			return err == nil && c.Handed == len(rows), fmt.Sprint(c.Handed)
 		})

@@ -13,6 +13,7 @@ import (
 	"tillpost/queue"
 	"tillpost/queue/route"
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 type openapiDoc struct {
@@ -145,15 +146,15 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Care": route.Care{}, "Storage": route.Storage{}, "Balance": route.Balance{}, "LoopTest": route.LoopTest{}, "Rung": route.Rung{}, "Findings": wire.Findings{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
-		"Contact": wire.Contact{}, "Contacts": wire.Page[wire.Contact]{}, "ContactImport": wire.ContactImport{}, "Imported": wire.Imported{}, "RowError": wire.RowError{},
-		"Consent": wire.Consent{}, "Consents": wire.Page[wire.Consent]{}, "Exclusion": wire.Exclusion{}, "Exclusions": wire.Page[wire.Exclusion]{},
-		"Template": wire.Template{}, "Templates": wire.Page[wire.Template]{}, "BookingIn": wire.BookingIn{}, "Booking": wire.Booking{},
-		"Bookings": wire.Page[wire.Booking]{}, "Booked": wire.Booked{}, "Notice": wire.Notice{},
-		"Rule": wire.Rule{}, "Rules": wire.Page[wire.Rule]{}, "Trigger": wire.Trigger{}, "RuleRun": wire.RuleRun{}, "Upcoming": wire.Upcoming{}, "UpcomingList": wire.Page[wire.Upcoming]{},
-		"Audience": wire.Audience{}, "Condition": wire.Condition{}, "Policy": wire.Policy{}, "Proof": wire.Proof{}, "Notify": wire.Notify{}, "Throttle": wire.Throttle{}, "When": wire.When{},
-		"CampaignIn": wire.CampaignIn{}, "Campaign": wire.Campaign{}, "Campaigns": wire.Page[wire.Campaign]{}, "CampaignPreview": wire.CampaignPreview{},
-		"CampaignTest": wire.CampaignTest{}, "Started": wire.Started{}, "BatchIn": wire.BatchIn{}, "BatchRow": wire.BatchRow{},
-		"ListRow": wire.ListRow{}, "ListRows": wire.Page[wire.ListRow]{}, "Excluded": wire.Excluded{}, "Failure": wire.Failure{}, "Shown": wire.Shown{}, "Replaced": wire.Replaced{},
+		"Contact": reach.Contact{}, "Contacts": wire.Page[reach.Contact]{}, "ContactImport": reach.ContactImport{}, "Imported": reach.Imported{}, "RowError": reach.RowError{},
+		"Consent": reach.Consent{}, "Consents": wire.Page[reach.Consent]{}, "Exclusion": reach.Exclusion{}, "Exclusions": wire.Page[reach.Exclusion]{},
+		"Template": reach.Template{}, "Templates": wire.Page[reach.Template]{}, "BookingIn": reach.BookingIn{}, "Booking": reach.Booking{},
+		"Bookings": wire.Page[reach.Booking]{}, "Booked": reach.Booked{}, "Notice": reach.Notice{},
+		"Rule": reach.Rule{}, "Rules": wire.Page[reach.Rule]{}, "Trigger": reach.Trigger{}, "RuleRun": reach.RuleRun{}, "Upcoming": reach.Upcoming{}, "UpcomingList": wire.Page[reach.Upcoming]{},
+		"Audience": reach.Audience{}, "Condition": reach.Condition{}, "Policy": reach.Policy{}, "Proof": reach.Proof{}, "Notify": reach.Notify{}, "Throttle": reach.Throttle{}, "When": reach.When{},
+		"CampaignIn": reach.CampaignIn{}, "Campaign": reach.Campaign{}, "Campaigns": wire.Page[reach.Campaign]{}, "CampaignPreview": reach.CampaignPreview{},
+		"CampaignTest": reach.CampaignTest{}, "Started": reach.Started{}, "BatchIn": reach.BatchIn{}, "BatchRow": reach.BatchRow{},
+		"ListRow": reach.ListRow{}, "ListRows": wire.Page[reach.ListRow]{}, "Excluded": reach.Excluded{}, "Failure": reach.Failure{}, "Shown": reach.Shown{}, "Replaced": reach.Replaced{},
 		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{},
 		"NewWebhook": wire.NewWebhook{}, "Webhook": wire.Webhook{}, "Webhooks": wire.Page[wire.Webhook]{}, "Replay": wire.Replay{},
 		"Setting": wire.Setting{}, "Settings": wire.Page[wire.Setting]{}, "SettingsChange": struct{}{}, "SettingsChanged": wire.SettingsChanged{},

@@ -11,6 +11,7 @@ import (
 
 	"tillpost/queue/outreach"
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 // maxImport is a file of 100,000 contacts.
@@ -65,7 +66,7 @@ func (a *API) getContact(c *call) (*reply, error) {
 }
 
 func (a *API) putContact(c *call) (*reply, error) {
-	var in wire.Contact
+	var in reach.Contact
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (a *API) importContacts(c *call) (*reply, error) {
 
 // contactImport reads the call: JSON, or the file itself with its options in
 // the query.
-func (c *call) contactImport() (in wire.ContactImport, err error) {
+func (c *call) contactImport() (in reach.ContactImport, err error) {
 	if !c.isCSV() {
 		return in, c.decode(&in)
 	}
@@ -163,7 +164,7 @@ func (a *API) listConsents(c *call) (*reply, error) {
 }
 
 func (a *API) addConsent(c *call) (*reply, error) {
-	var in wire.Consent
+	var in reach.Consent
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (a *API) listExclusions(c *call) (*reply, error) {
 }
 
 func (a *API) putExclusion(c *call) (*reply, error) {
-	var in wire.Exclusion
+	var in reach.Exclusion
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -200,9 +201,9 @@ func (a *API) listTemplates(c *call) (*reply, error) {
 		return nil, err
 	}
 	list, next, err := a.outreach.Templates(after, n)
-	out := make([]wire.Template, len(list))
+	out := make([]reach.Template, len(list))
 	for i, t := range list {
-		out[i] = wire.Template{StoredFields: t}
+		out[i] = reach.Template{StoredFields: t}
 	}
 	return listed(out, next, err)
 }
@@ -220,9 +221,9 @@ func (a *API) getTemplate(c *call) (*reply, error) {
 			return nil, err
 		}
 		list, err := a.outreach.TemplateHistory(name)
-		out := make([]wire.Template, len(list))
+		out := make([]reach.Template, len(list))
 		for i, t := range list {
-			out[i] = wire.Template{StoredFields: t}
+			out[i] = reach.Template{StoredFields: t}
 		}
 		return listed(out, "", err)
 	}
@@ -253,7 +254,7 @@ func (a *API) told(t *outreach.Stored, err error) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return answer(http.StatusOK, wire.Template{StoredFields: *t, SameAs: same})
+	return answer(http.StatusOK, reach.Template{StoredFields: *t, SameAs: same})
 }
 
 // plain writes an answer that is no JSON, to be kept under a name.
@@ -270,7 +271,7 @@ func (c *call) plain(kind, name, body string) error {
 }
 
 func (a *API) putTemplate(c *call) (*reply, error) {
-	var in wire.Template
+	var in reach.Template
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -310,7 +311,7 @@ func (a *API) getBooking(c *call) (*reply, error) {
 }
 
 func (a *API) putBooking(c *call) (*reply, error) {
-	var in wire.BookingIn
+	var in reach.BookingIn
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -332,7 +333,7 @@ func (a *API) putBooking(c *call) (*reply, error) {
 }
 
 // booking reads the times of a booking.
-func (a *API) booking(id string, in wire.BookingIn) (b outreach.Booking, err error) {
+func (a *API) booking(id string, in reach.BookingIn) (b outreach.Booking, err error) {
 	b = outreach.Booking{
 		ID: id, Version: in.Version, Contact: in.Contact, Event: in.Event, Type: in.Type, Status: outreach.Status(in.Status),
 		Service: in.Service, Place: in.Place, Staff: in.Staff, Attrs: in.Attributes, AutoReminder: in.AutoReminder,
@@ -368,7 +369,7 @@ func (a *API) listRules(c *call) (*reply, error) {
 func (a *API) getRule(c *call) (*reply, error) { return got(a.outreach.Rule(c.r.PathValue("name"))) }
 
 func (a *API) putRule(c *call) (*reply, error) {
-	var in wire.Rule
+	var in reach.Rule
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"tillpost/queue"
 	"tillpost/queue/outreach"
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 // maxBatchBody is a batch of 10,000 rows with their values.
@@ -21,7 +22,7 @@ const maxBatchBody = 16 << 20
 
 // campaign reads a campaign of the API into the terms of outreach, which checks
 // what it says.
-func (a *API) campaign(name string, in wire.CampaignIn) (c outreach.Campaign, err error) {
+func (a *API) campaign(name string, in reach.CampaignIn) (c outreach.Campaign, err error) {
 	c = outreach.Campaign{
 		Name: name, Template: in.Template, Texts: in.Texts, CustomText: in.CustomText, Vars: in.Vars,
 		Missing: outreach.Missing(in.Missing), Defaults: in.Defaults, Encoding: in.Encoding, MaxParts: in.MaxParts,
@@ -55,13 +56,13 @@ func (a *API) campaign(name string, in wire.CampaignIn) (c outreach.Campaign, er
 }
 
 // telling is a campaign in the terms of the API.
-func telling(c *outreach.Campaign, rep *outreach.Report) wire.Campaign {
-	out := wire.Campaign{
+func telling(c *outreach.Campaign, rep *outreach.Report) reach.Campaign {
+	out := reach.Campaign{
 		Name: c.Name, Kind: string(c.Kind), State: string(c.State), Template: c.Template, Texts: c.Texts, Class: string(c.Class),
 		Audience: c.Audience, Consent: c.Consent, Throttle: c.Throttle, ExternalID: c.ExternalID, Till: c.Till, By: c.By,
 		Created: c.Created, Updated: c.Updated, Started: clock(c.Started), Due: clock(c.Due), Ended: clock(c.Ended),
-		Recipients: c.Recipients, Merged: c.Merged, Excluded: append([]wire.Excluded{}, c.Excluded...), Handed: c.Handed, Refused: c.Refused,
-		States: map[string]int{}, Failures: []wire.Failure{},
+		Recipients: c.Recipients, Merged: c.Merged, Excluded: append([]reach.Excluded{}, c.Excluded...), Handed: c.Handed, Refused: c.Refused,
+		States: map[string]int{}, Failures: []reach.Failure{},
 	}
 	if rep != nil {
 		out.States, out.Failures = rep.States, rep.Failures
@@ -79,7 +80,7 @@ func (a *API) listKind(c *call, kind outreach.Kind) (*reply, error) {
 		return nil, err
 	}
 	list, next, err := a.outreach.Campaigns(kind, after, n)
-	out := []wire.Campaign{}
+	out := []reach.Campaign{}
 	for i := range list {
 		if till := c.who.till(); kind != outreach.KindBatch || till == "" || list[i].Till == till {
 			out = append(out, telling(&list[i], list[i].Report))
@@ -116,7 +117,7 @@ func (a *API) showCampaign(c *call, kinds ...outreach.Kind) (*reply, error) {
 }
 
 func (a *API) putCampaign(c *call) (*reply, error) {
-	var in wire.CampaignIn
+	var in reach.CampaignIn
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func (a *API) previewCampaign(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := wire.CampaignPreview{
+	out := reach.CampaignPreview{
 		Recipients: p.Recipients, Merged: p.Merged, Excluded: p.Excluded, Refused: p.Refused, Messages: p.Messages, Parts: p.Parts,
 		ByParts: p.ByParts, UCS2: p.UCS2, Total: []wire.Price{}, Unpriced: p.Unpriced, Shortest: p.Shortest, Longest: p.Longest,
 		First: p.First, Replaced: p.Replaced, Fields: p.Fields, Unknown: p.Unknown, Estimate: estimated(p.Estimate),
@@ -158,12 +159,12 @@ func (a *API) previewCampaign(c *call) (*reply, error) {
 	return answer(http.StatusOK, out)
 }
 
-func estimated(e outreach.Estimate) wire.Estimate {
-	return wire.Estimate{FirstAt: clock(e.FirstAt), LastAt: clock(e.LastAt), Within: e.Within, Warnings: e.Warnings}
+func estimated(e outreach.Estimate) reach.Estimate {
+	return reach.Estimate{FirstAt: clock(e.FirstAt), LastAt: clock(e.LastAt), Within: e.Within, Warnings: e.Warnings}
 }
 
 func (a *API) testCampaign(c *call) (*reply, error) {
-	var in wire.CampaignTest
+	var in reach.CampaignTest
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
@@ -194,7 +195,7 @@ func (a *API) startCampaign(c *call) (*reply, error) {
 }
 
 func begun(s *outreach.Started) (*reply, error) {
-	return answer(http.StatusAccepted, wire.Started{ID: s.Campaign.Name, Campaign: telling(s.Campaign, nil), Errors: s.Errors, Estimate: estimated(s.Estimate)})
+	return answer(http.StatusAccepted, reach.Started{ID: s.Campaign.Name, Campaign: telling(s.Campaign, nil), Errors: s.Errors, Estimate: estimated(s.Estimate)})
 }
 
 // steer does to a campaign or batch what a button says.
@@ -298,7 +299,7 @@ func (a *API) postBatch(c *call) (*reply, error) {
 }
 
 // batch reads the call: JSON, or the list as a file with the rest in the query.
-func (a *API) batch(c *call) (in wire.BatchIn, rows []outreach.Recipient, err error) {
+func (a *API) batch(c *call) (in reach.BatchIn, rows []outreach.Recipient, err error) {
 	if !c.isCSV() {
 		if err := c.decode(&in); err != nil {
 			return in, nil, err
@@ -316,7 +317,7 @@ func (a *API) batch(c *call) (in wire.BatchIn, rows []outreach.Recipient, err er
 	if words := q.Get("text"); words != "" {
 		in.Texts = map[string]string{cmp.Or(q.Get("text_lang"), a.cfg.Language): words}
 	}
-	in.When = wire.When{At: q.Get("at"), Event: q.Get("event"), Offset: q.Get("offset")}
+	in.When = reach.When{At: q.Get("at"), Event: q.Get("event"), Offset: q.Get("offset")}
 	if in.AllOrNothing, err = truth(q, "all_or_nothing"); err != nil {
 		return in, nil, err
 	}

@@ -10,20 +10,21 @@ import (
 	"net/url"
 
 	"tillpost/webui/api/wire"
+	"tillpost/webui/api/wire/reach"
 )
 
 // ImportContacts takes over contacts from a file, as it is.
-func (c *Client) ImportContacts(ctx context.Context, file []byte, options url.Values) (out wire.Imported, err error) {
+func (c *Client) ImportContacts(ctx context.Context, file []byte, options url.Values) (out reach.Imported, err error) {
 	return out, c.callFile(ctx, "/contacts/import", options, file, &out)
 }
 
 // Contacts lists contacts by id, after one.
-func (c *Client) Contacts(ctx context.Context, after string) (out wire.Page[wire.Contact], err error) {
+func (c *Client) Contacts(ctx context.Context, after string) (out wire.Page[reach.Contact], err error) {
 	return out, c.call(ctx, http.MethodGet, "/contacts", url.Values{"after": {after}, "limit": {"1000"}}, "", nil, &out)
 }
 
 // Batch sends to the list in a file.
-func (c *Client) Batch(ctx context.Context, file []byte, options url.Values) (out wire.Started, err error) {
+func (c *Client) Batch(ctx context.Context, file []byte, options url.Values) (out reach.Started, err error) {
 	return out, c.callFile(ctx, "/batches", options, file, &out)
 }
 

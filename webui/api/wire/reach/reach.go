@@ -1,9 +1,16 @@
-package wire
+// Package reach is the JSON of /api/v1 for what causes messages: contacts,
+// consents, templates, bookings, rules, campaigns and batches. It is to wire
+// what outreach is to the queue: whoever only sends and looks does not need it.
+//
+// It promises what wire promises, and imports outreach for what that already
+// spells in JSON.
+package reach
 
 import (
 	"time"
 
 	"tillpost/queue/outreach"
+	"tillpost/webui/api/wire"
 )
 
 // What outreach already spells in JSON.
@@ -93,9 +100,9 @@ type CampaignIn struct {
 	Template   string            `json:"template,omitempty"`    // a stored one
 	Texts      map[string]string `json:"texts,omitempty"`       // or texts by language
 	CustomText string            `json:"custom_text,omitempty"` // fills # CUSTOMTEXT #
-	Vars       Vars              `json:"vars,omitempty"`        // the same for all
+	Vars       wire.Vars         `json:"vars,omitempty"`        // the same for all
 	Missing    string            `json:"missing,omitempty"`
-	Defaults   Vars              `json:"defaults,omitempty"`
+	Defaults   wire.Vars         `json:"defaults,omitempty"`
 	Encoding   string            `json:"encoding,omitempty"`
 	MaxParts   int               `json:"max_parts,omitempty"`
 
@@ -122,13 +129,13 @@ type BatchIn struct {
 
 // BatchRow is one recipient of a batch.
 type BatchRow struct {
-	To       string   `json:"to,omitempty"`
-	Contact  string   `json:"contact,omitempty"` // or in place of a number
-	Lang     string   `json:"lang,omitempty"`
-	Ref      string   `json:"ref,omitempty"`
-	Vars     Vars     `json:"vars,omitempty"`
-	Consents []string `json:"consents,omitempty"` // purposes this person agreed to, as the till knows
-	Consent  *Proof   `json:"consent,omitempty"`  // or proof of it
+	To       string    `json:"to,omitempty"`
+	Contact  string    `json:"contact,omitempty"` // or in place of a number
+	Lang     string    `json:"lang,omitempty"`
+	Ref      string    `json:"ref,omitempty"`
+	Vars     wire.Vars `json:"vars,omitempty"`
+	Consents []string  `json:"consents,omitempty"` // purposes this person agreed to, as the till knows
+	Consent  *Proof    `json:"consent,omitempty"`  // or proof of it
 }
 
 // Estimate is when messages leave, as well as it is known.
@@ -172,30 +179,30 @@ type Campaign struct {
 
 // CampaignPreview is what a campaign comes to before anything is sent.
 type CampaignPreview struct {
-	Recipients int            `json:"recipients"`
-	Merged     int            `json:"merged"`
-	Excluded   []Excluded     `json:"excluded"`
-	Refused    []Excluded     `json:"refused"` // on the list, and no text can be written for them
-	Messages   int            `json:"messages"`
-	Parts      int            `json:"parts"`
-	ByParts    map[string]int `json:"by_parts"`
-	UCS2       int            `json:"ucs2"`
-	Total      []Price        `json:"total"`
-	Unpriced   int            `json:"unpriced"`
-	Shortest   *Shown         `json:"shortest"`
-	Longest    *Shown         `json:"longest"`
-	First      []Shown        `json:"first"`
-	Replaced   []Replaced     `json:"replaced"`
-	Fields     []string       `json:"fields"`
-	Unknown    []Placeholder  `json:"unknown"`
+	Recipients int                `json:"recipients"`
+	Merged     int                `json:"merged"`
+	Excluded   []Excluded         `json:"excluded"`
+	Refused    []Excluded         `json:"refused"` // on the list, and no text can be written for them
+	Messages   int                `json:"messages"`
+	Parts      int                `json:"parts"`
+	ByParts    map[string]int     `json:"by_parts"`
+	UCS2       int                `json:"ucs2"`
+	Total      []wire.Price       `json:"total"`
+	Unpriced   int                `json:"unpriced"`
+	Shortest   *Shown             `json:"shortest"`
+	Longest    *Shown             `json:"longest"`
+	First      []Shown            `json:"first"`
+	Replaced   []Replaced         `json:"replaced"`
+	Fields     []string           `json:"fields"`
+	Unknown    []wire.Placeholder `json:"unknown"`
 	Estimate
 }
 
 // CampaignTest is POST /campaigns/{name}/test.
 type CampaignTest struct {
-	To      string `json:"to"`
-	Contact string `json:"contact,omitempty"` // whose values are shown; the first of the selection if absent
-	Vars    Vars   `json:"vars,omitempty"`    // or sample values
+	To      string    `json:"to"`
+	Contact string    `json:"contact,omitempty"` // whose values are shown; the first of the selection if absent
+	Vars    wire.Vars `json:"vars,omitempty"`    // or sample values
 }
 
 // Started is the answer to a start and to a batch.

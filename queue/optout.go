@@ -165,10 +165,15 @@ func (q *Queue) refuseOptedOut(tx *store.Tx, m *Message) error {
 // OptedOut says whether a number wants no marketing: nil if it may be sent to.
 func (q *Queue) OptedOut(number string) (o *OptOut, err error) {
 	err = q.db.View(func(tx *store.Tx) error {
-		o, err = optOuts.Get(tx, store.Str(q.hash(number)))
+		o, err = q.OptedOutTx(tx, number)
 		return err
 	})
 	return o, err
+}
+
+// OptedOutTx is OptedOut for who is reading already.
+func (q *Queue) OptedOutTx(tx *store.Tx, number string) (*OptOut, error) {
+	return optOuts.Get(tx, store.Str(q.hash(number)))
 }
 
 // DecideInbound is a person's reading of an inbound message: ActionOptOut,

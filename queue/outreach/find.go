@@ -40,7 +40,8 @@ type Found struct {
 	Short bool   // patience ended first: Next goes on from there, and Count is of those looked at
 }
 
-// Known is a contact, and what stands in the way of writing to it.
+// Known is a contact, without birthday, attributes and flags, and what stands
+// in the way of writing to it.
 type Known struct {
 	Contact
 	Standing
@@ -48,18 +49,20 @@ type Known struct {
 
 // Standing says whether somebody may be written to.
 type Standing struct {
-	Consents  map[string]bool // what holds for SMS, by purpose
-	Exclusion *Exclusion      // kept out by hand; nil: not
-	Ended     bool            // its status is one after which nobody is written to
-	OptedOut  time.Time       // when it asked for no more advertising; zero: never
+	Consents  granted    // what holds for SMS, by purpose
+	Exclusion *Exclusion // kept out by hand; nil: not
+	Ended     bool       // its status is one after which nobody is written to
+	OptedOut  time.Time  // when it asked for no more advertising; zero: never
 }
 
 // Out: nothing at all may be sent.
 func (s *Standing) Out() bool { return s.Exclusion != nil || s.Ended }
 
 // Marketing consent in the terms of a search.
-func (s *Standing) Marketing() string {
-	on, known := s.Consents[Marketing]
+func (s *Standing) Marketing() string { return said(s.Consents) }
+
+func said(g granted) string {
+	on, known := g[Marketing]
 	switch {
 	case !known:
 		return ConsentNone
@@ -107,29 +110,18 @@ func (o *Outreach) Standing(id string) (*Standing, error) {
 		return nil, err
 	}
 	var st Standing
-	if err := o.db.View(func(tx *store.Tx) error { return st.read(tx, c) }); err != nil {
-		return nil, err
-	}
-	return &st, st.ask(o, c)
+	return &st, o.db.View(func(tx *store.Tx) error { return st.read(tx, o, c) })
 }
 
-// read is what outreach itself knows.
-func (s *Standing) read(tx *store.Tx, c *Contact) (err error) {
+func (s *Standing) read(tx *store.Tx, o *Outreach, c *Contact) (err error) {
+	s.Ended = endedWords[strings.ToLower(c.Status)]
 	if s.Exclusion, err = exclusions.Get(tx, store.Str(c.ID)); err != nil {
 		return err
 	}
-	s.Ended = endedWords[strings.ToLower(c.Status)]
-	s.Consents, err = consentsOf(tx, c.ID, SMS)
-	return err
-}
-
-// ask is what the queue knows. It reads by itself, so it is no part of a
-// transaction.
-func (s *Standing) ask(o *Outreach, c *Contact) error {
-	if c.Number == "" {
-		return nil
+	if s.Consents, err = consentsOf(tx, c.ID, SMS); err != nil || c.Number == "" {
+		return err
 	}
-	out, err := o.q.OptedOut(c.Number)
+	out, err := o.q.OptedOutTx(tx, c.Number)
 	if out != nil {
 		s.OptedOut = out.At
 	}
@@ -173,30 +165,29 @@ func (o *Outreach) finder(s *Search) *finder {
 
 // exactly finds who has just this id or this number.
 func (f *finder) exactly() error {
-	var list []*Contact
-	err := f.o.db.View(func(tx *store.Tx) error {
+	return f.o.db.View(func(tx *store.Tx) error {
 		c, err := contacts.Get(tx, store.Str(strings.TrimSpace(f.s.Words)))
 		if err != nil {
 			return err
 		}
-		if c != nil && f.fits(c) {
-			list = append(list, c)
+		list := []*Contact{c}
+		if f.whole != "" {
+			others, err := withNumber(tx, f.whole)
+			if err != nil {
+				return err
+			}
+			list = append(list, slices.DeleteFunc(others, func(o *Contact) bool { return c != nil && o.ID == c.ID })...)
 		}
-		if f.whole == "" {
-			return nil
-		}
-		others, err := withNumber(tx, f.whole)
-		for _, other := range others {
-			if (c == nil || other.ID != c.ID) && f.fits(other) {
-				list = append(list, other)
+		for _, c := range list {
+			if c == nil {
+				continue
+			}
+			if err := f.look(tx, c); err != nil {
+				return err
 			}
 		}
-		return err
+		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return f.take(list)
 }
 
 // chunk looks at some of the register, in one transaction.
@@ -205,35 +196,76 @@ func (f *finder) chunk() (more bool, err error) {
 	if f.last != "" {
 		from = append(store.Str(f.last), 0)
 	}
-	var list []*Contact
 	err = f.o.db.View(func(tx *store.Tx) error {
 		n := 0
-		for c, err := range register.Scan(tx, from) {
+		for c, err := range findable.Scan(tx, from) {
 			if err != nil {
 				return err
 			}
-			if n++; f.fits(c) {
-				c.packed = nil // good in here only, and nobody asks
-				list = append(list, c)
+			if err := f.look(tx, c); err != nil {
+				return err
 			}
-			if f.last = c.ID; n == scanChunk {
+			if f.last = c.ID; f.found.Next != "" && f.s.After != "" {
+				return nil // it is no first page, and full
+			}
+			if n++; n == scanChunk {
 				more = true
 				return nil
 			}
 		}
 		return nil
 	})
-	if err == nil {
-		err = f.take(list)
-	}
-	return more && (f.found.Next == "" || f.s.After == ""), err
+	return more, err
 }
 
-// fits asks what the contact itself answers.
-func (f *finder) fits(c *Contact) bool {
+// look puts a contact that is meant on the page, or counts it.
+func (f *finder) look(tx *store.Tx, c *Contact) error {
+	if fits, err := f.fits(tx, c); !fits || err != nil {
+		return err
+	}
+	f.found.Count++
+	if len(f.found.List) == f.s.Limit {
+		f.found.Next = f.found.List[f.s.Limit-1].ID
+		return nil
+	}
+	k := Known{Contact: *c}
+	if err := k.Standing.read(tx, f.o, c); err != nil {
+		return err
+	}
+	f.found.List = append(f.found.List, k)
+	return nil
+}
+
+// fits asks what is asked, the cheap before the dear.
+func (f *finder) fits(tx *store.Tx, c *Contact) (bool, error) {
+	if f.s.Language != "" && c.Language != f.s.Language || f.s.Status != "" && !strings.EqualFold(c.Status, f.s.Status) || !f.named(c) {
+		return false, nil
+	}
+	if f.s.Excluded && !endedWords[strings.ToLower(c.Status)] {
+		e, err := exclusions.Get(tx, store.Str(c.ID))
+		if e == nil || err != nil {
+			return false, err
+		}
+	}
+	if f.s.OptedOut {
+		if c.Number == "" {
+			return false, nil
+		}
+		out, err := f.o.q.OptedOutTx(tx, c.Number)
+		if out == nil || err != nil {
+			return false, err
+		}
+	}
+	if f.s.Consent == "" {
+		return true, nil
+	}
+	g, err := consentsOf(tx, c.ID, SMS)
+	return said(g) == f.s.Consent, err
+}
+
+// named: the words fit.
+func (f *finder) named(c *Contact) bool {
 	switch {
-	case f.s.Language != "" && c.Language != f.s.Language, f.s.Status != "" && !strings.EqualFold(c.Status, f.s.Status):
-		return false
 	case f.words == "":
 		return true
 	case f.whole != "":
@@ -249,58 +281,11 @@ func (f *finder) fits(c *Contact) bool {
 	return false
 }
 
-// take asks the rest of who fits, and puts them on the page while there is
-// room.
-func (f *finder) take(list []*Contact) error {
-	strict := f.s.Consent != "" || f.s.OptedOut || f.s.Excluded
-	for group := range slices.Chunk(list, f.s.Limit) {
-		if !strict && len(f.found.List) == f.s.Limit {
-			f.found.Next = f.found.List[f.s.Limit-1].ID
-			f.found.Count += len(group) // nothing of them is shown
-			continue
-		}
-		known := make([]Known, len(group))
-		err := f.o.db.View(func(tx *store.Tx) error {
-			for i, c := range group {
-				known[i].Contact = *c
-				if err := known[i].Standing.read(tx, c); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for i := range known {
-			if err := f.add(&known[i]); err != nil {
-				return err
-			}
-		}
+// readNames reads a contact as a search needs it.
+func readNames(c *Contact, r *store.Reader) {
+	if r.Field <= 7 || r.Field == 9 {
+		readContact(c, r)
 	}
-	return nil
-}
-
-func (f *finder) add(k *Known) error {
-	if f.s.Consent != "" && k.Marketing() != f.s.Consent || f.s.Excluded && !k.Out() {
-		return nil
-	}
-	full := len(f.found.List) == f.s.Limit
-	if f.s.OptedOut || !full {
-		if err := k.Standing.ask(f.o, &k.Contact); err != nil {
-			return err
-		}
-		if f.s.OptedOut && k.OptedOut.IsZero() {
-			return nil
-		}
-	}
-	f.found.Count++
-	if full {
-		f.found.Next = f.found.List[f.s.Limit-1].ID
-		return nil
-	}
-	f.found.List = append(f.found.List, *k)
-	return nil
 }
 
 // KnownNames are what a text can be filled in with.
@@ -315,9 +300,9 @@ var errEnough = errors.New("outreach: enough was read")
 // KnownNames lists them. Of a long register it reads as much as patience
 // allows; 0: all of it.
 func (o *Outreach) KnownNames(patience time.Duration) (*KnownNames, error) {
-	began, names := time.Now(), Names{}
+	began, all := time.Now(), Names{}
 	err := each(o.db, register, func(_ *store.Tx, c *Contact) error {
-		c.noteNames(names)
+		c.noteNames(all)
 		if patience > 0 && time.Since(began) > patience {
 			return errEnough
 		}
@@ -327,7 +312,7 @@ func (o *Outreach) KnownNames(patience time.Duration) (*KnownNames, error) {
 		return nil, err
 	}
 	k := &KnownNames{}
-	for name := range names {
+	for name := range all {
 		k.Attributes = append(k.Attributes, name)
 	}
 	for _, field := range contactFields {

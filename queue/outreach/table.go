@@ -23,6 +23,9 @@ var (
 	// The same rows, read only as far as a selection asks. It writes nothing.
 	register = store.NewTable("contact", (*Contact).key).Packed(writeContact, readLean)
 
+	// And as far as a search does.
+	findable = store.NewTable("contact", (*Contact).key).Packed(writeContact, readNames)
+
 	// contact · purpose · channel · number: the ledger, which only grows.
 	consents = store.NewTable("consent", (*Consent).key)
 

@@ -45,7 +45,10 @@ const (
 // field, normalises the number, cuts the text and plans the price. It touches
 // no disk. Its error is an *Invalid.
 func (q *Queue) Prepare(d Draft) (*Message, error) {
-	to, err := q.recipient(d.To)
+	if err := q.checkChannel(&d); err != nil {
+		return nil, err
+	}
+	to, err := q.readerOf(&d)
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +61,18 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 		return nil, err
 	}
 	m.carry(plan, d.Text)
-	m.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
+	if m.Channel != Email {
+		m.Price = q.cfg.Tariffs.Price(to.number, m.Pool, plan.Parts())
+	}
 	return m, nil
 }
 
 // drafted is the message of a draft, all but its text. Its error is an
 // *Invalid.
-func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
+func (q *Queue) drafted(d *Draft, to reader) (*Message, error) {
 	now := q.now()
 	m := &Message{
-		Till: d.Till, Ref: d.Ref, To: to.String(), Country: to.Country(), From: d.From, Flash: d.Flash,
+		Till: d.Till, Ref: d.Ref, From: d.From, Flash: d.Flash,
 		Class: d.Class, OnUnknown: d.OnUnknown, OnPartial: d.OnPartial, Lang: d.Lang, Pool: d.Pool,
 		Source: d.Source, Contact: d.Contact, Booking: d.Booking, callback: d.Callback, tillLimits: d.TillLimits, force: d.Force,
 		Priority: 1, Report: true, Created: now, At: d.At, Expires: d.Expires,
@@ -78,7 +83,11 @@ func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
 	if d.Priority != nil {
 		m.Priority = *d.Priority
 	}
+	m.address(d.Channel, to)
 	if err := q.checkChoices(m, d); err != nil {
+		return nil, err
+	}
+	if err := q.checkMail(m, d, to); err != nil {
 		return nil, err
 	}
 	if err := q.checkTimes(m, d, now); err != nil {
@@ -88,6 +97,9 @@ func (q *Queue) drafted(d *Draft, to text.Number) (*Message, error) {
 }
 
 func (q *Queue) recipient(s string) (text.Number, error) {
+	if text.IsAddress(s) {
+		return text.Number{}, &Invalid{"to", "channel_wrong", "this is an e-mail address, and the message goes by sms. Set channel to email, or write a phone number"}
+	}
 	n, err := text.ParseNumber(s, q.cfg.Country)
 	if err != nil {
 		return n, invalidText(err, "to")
@@ -101,8 +113,16 @@ func (q *Queue) recipient(s string) (text.Number, error) {
 	return n, nil
 }
 
-// anyNumber normalises a number whatever the limits say of sending to it.
+// anyNumber normalises a number, or an e-mail address, whatever the limits say
+// of sending to it.
 func (q *Queue) anyNumber(s string) (string, error) {
+	if text.IsAddress(s) {
+		a, err := text.ParseAddress(s)
+		if e, ok := errors.AsType[*text.Error](err); ok {
+			return "", &Invalid{Field: "number", Code: e.Code, Detail: e.Detail}
+		}
+		return a.String(), nil
+	}
 	n, err := text.ParseNumber(s, q.cfg.Country)
 	if err != nil {
 		if e, ok := errors.AsType[*text.Error](err); ok {
@@ -144,8 +164,9 @@ func (q *Queue) checkChoices(m *Message, d *Draft) error {
 	case d.MaxParts < 0:
 		return &Invalid{"max_parts", "out_of_range", "max_parts must be 1 or more. Leave it out for the limit of this box"}
 	}
-	if m.Asked = m.Pool != ""; m.Asked && !q.hasPool(m.Pool) {
-		return oneOf("pool", m.Pool, q.pools()...)
+	m.Asked = m.Pool != ""
+	if err := q.checkPool(m); err != nil {
+		return err
 	}
 	q.reroute(m)
 	return nil
@@ -180,6 +201,13 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 // *Invalid; beside one that only says that the text has more parts than it may,
 // the plan is returned too.
 func (q *Queue) compose(d *Draft) (*text.Plan, error) {
+	if d.Channel == Email {
+		plan, err := text.ComposeMail(d.Text)
+		if err != nil {
+			return nil, invalidText(err, "text")
+		}
+		return plan, nil
+	}
 	if len(d.Text) > 4*maxText {
 		return nil, &Invalid{"text", "text_too_long", fmt.Sprintf("the text has more than %d characters. Shorten it", maxText)}
 	}
@@ -279,6 +307,9 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 		}
 	}
 	if err := messages.Insert(tx, m); err != nil {
+		return err
+	}
+	if err := keepHTML(tx, m); err != nil {
 		return err
 	}
 	q.moved(tx, slotNone, m)

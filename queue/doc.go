@@ -6,6 +6,8 @@
 //	   ▼           ▼ │        │  └──► unknown ──(report · policy · operator)──► sent · delivered · queued · failed
 //	 cancelled   held · expired └──► failed
 //
+//	undelivered, failed ──(the reader has another channel)──► queued
+//
 // What it promises:
 //
 //   - Who got an id can find that message until retention ends: Add returns
@@ -29,6 +31,7 @@
 // inbox.go and optout.go (what comes back), retention.go and erase.go (what is
 // forgotten). Beside them: time.go (what a clock that jumps, or is not set, does to
 // all of this), pool.go (who is away, cheap, or has room), till.go and callback.go
-// (what a till may send, and whom it wants told), eta.go. Two packages below stand
+// (what a till may send, and whom it wants told), eta.go; mail.go and fallback.go
+// (what is different by e-mail, and how a message changes its channel). Two packages below stand
 // by themselves: clock (how far the time can be believed) and hook (webhooks).
 package queue

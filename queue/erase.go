@@ -57,8 +57,8 @@ func (q *Queue) OnErase(fn func(ctx context.Context, number string) (int, error)
 	q.alsoForget = append(q.alsoForget, fn)
 }
 
-// Erase forgets a person: every message to and from the number, with their
-// stories, and what others keep (Steward.Erased, OnErase). What still waits is
+// Erase forgets a person: every message to and from the number, or the e-mail
+// address, with their stories, and what others keep (Steward.Erased, OnErase). What still waits is
 // not sent. Counts stay, and that the number opted out stays as a hash. Error:
 // *Invalid, or one of the store; then the erasure stays open and is finished by
 // itself.
@@ -134,7 +134,7 @@ func (q *Queue) awaitLanding(ctx context.Context, number string) error {
 	flying := maps.Clone(q.flights)
 	q.mu.Unlock()
 	for id, f := range flying {
-		if m, err := q.Get(id); err != nil || m.To != number {
+		if m, err := q.Get(id); err != nil || !m.about(number) {
 			continue
 		}
 		select {
@@ -154,7 +154,7 @@ func (q *Queue) erase(tx *store.Tx, order *erasure, number, by string, done *Era
 		switch {
 		case err != nil:
 			return err
-		case m.To != number || m.Created.After(order.At):
+		case !m.about(number) || m.Created.After(order.At):
 		case m.State == Sending:
 			done.InFlight++
 		default:
@@ -297,8 +297,10 @@ func (q *Queue) numbersOf(orders map[string]*erasure) (map[string][]string, erro
 			if err != nil {
 				return err
 			}
-			if err := look(m.To); err != nil {
-				return err
+			for _, number := range []string{m.To, m.Other} {
+				if err := look(number); err != nil {
+					return err
+				}
 			}
 		}
 		for in, err := range inbox.Scan(tx, nil) {
@@ -366,7 +368,7 @@ func CopyErasures(ctx context.Context, from, to *store.DB) (n int, err error) {
 	return n, err
 }
 
-// About is all that is kept about one number.
+// About is all that is kept about one number or e-mail address.
 type About struct {
 	Number   string     `json:"number"`
 	Messages []*Message `json:"messages"`
@@ -376,7 +378,8 @@ type About struct {
 	Others   any        `json:"others,omitempty"` // what those know who cause messages
 }
 
-// Export returns all that is kept about a number. Error: *Invalid.
+// Export returns all that is kept about a number or an e-mail address. Error:
+// *Invalid.
 func (q *Queue) Export(number string) (*About, error) {
 	to, err := q.anyNumber(number)
 	if err != nil {
@@ -388,7 +391,10 @@ func (q *Queue) Export(number string) (*About, error) {
 			if err != nil {
 				return err
 			}
-			if m.To == to {
+			if m.about(to) {
+				if m.html, err = htmlOf(tx, m); err != nil {
+					return err
+				}
 				a.Messages = append(a.Messages, m)
 			}
 		}

@@ -102,7 +102,11 @@ func (q *Queue) quietFor(m *Message) (quiet bool, until time.Time) {
 	if !q.clock.Known() {
 		return true, time.Time{}
 	}
-	until = quietUntil(m.Country, q.now(), q.cfg.Location)
+	country := m.Country
+	if m.Channel == Email { // it does not tell; most readers live where the shop is
+		country = cmpOr(country, q.cfg.Country)
+	}
+	until = quietUntil(country, q.now(), q.cfg.Location)
 	return !until.IsZero(), until
 }
 

@@ -47,6 +47,14 @@ const (
 	Marketing     Class = "marketing"
 )
 
+// Channel is how a message reaches its reader.
+type Channel string
+
+const (
+	SMS   Channel = "sms"
+	Email Channel = "email"
+)
+
 // Policies for a message whose outcome is not known (contract.md).
 const (
 	OnUnknownHold   = "hold"   // a person or a report decides
@@ -69,17 +77,26 @@ type Message struct {
 	State State  `json:"state"`
 	Why   Reason `json:"why,omitzero"` // why it waits, or how it ended
 
-	To      string `json:"to"`                // E.164 with plus, or a short code
+	Channel Channel `json:"channel,omitempty"` // empty reads as SMS
+	// To is E.164 with plus, or a short code; by e-mail an address. Other is the
+	// reader's address on the other channel, which the message may go on with
+	// when this one fails (fallback.go); Fell says that it has.
+	To      string `json:"to"`
+	Other   string `json:"other,omitempty"`
+	Fell    bool   `json:"fell,omitempty"`
 	Country string `json:"country,omitempty"` // of the number, ISO 3166; empty for short codes
 	From    string `json:"from,omitempty"`    // sender, where the route lets us choose
 	Given   string `json:"given,omitempty"`   // the text as handed in, where it differs from what is sent
+	Subject string `json:"subject,omitempty"` // of an e-mail; empty: how its text begins
+	HTML    int    `json:"html,omitempty"`    // bytes of an e-mail's other form, kept beside it (mail.go)
 
 	// The text as it is sent: cut once, when the message was accepted, so that
 	// a part which left before a crash is the same part after it.
-	Alphabet string          `json:"alphabet"`
-	Shift    int             `json:"shift,omitempty"`
-	Locking  int             `json:"locking,omitempty"`
-	RefBits  int             `json:"ref_bits,omitempty"`
+	Alphabet string `json:"alphabet"`
+	Shift    int    `json:"shift,omitempty"`
+	Locking  int    `json:"locking,omitempty"`
+	RefBits  int    `json:"ref_bits,omitempty"`
+	// An e-mail is one segment, whatever its length.
 	Segments []route.Segment `json:"segments"`
 	Changes  []Change        `json:"changes,omitempty"`
 
@@ -141,6 +158,7 @@ type Message struct {
 	force      bool       // Limits.Repeat does not hold it up
 	tillLimits TillLimits // of the till that hands it in
 	callback   string     // where to tell what becomes of it; kept beside it
+	html       string     // as handed in, or as a lane needs it; kept beside it
 	relative   bool       // Expires counts from its acceptance; see adrift
 }
 
@@ -250,16 +268,23 @@ type Draft struct {
 	Till string // API client; for its own view and limits
 	Ref  string
 
-	To   string // any spelling the shop's country allows
+	To   string // any spelling the shop's country allows; by e-mail an address
 	From string
 	Text string
+
+	Channel Channel // default SMS
+	// Email is the reader's address beside a number in To. The message goes by
+	// Channel, and by the other one if that fails (fallback.go).
+	Email   string
+	Subject string // of the e-mail; default how the text begins
+	HTML    string // the e-mail's other form
 
 	Class     Class         // default Transactional
 	Priority  *int          // 0 to 3, default 1
 	At        time.Time     // not before; default now
 	Expires   time.Time     // default 72 hours after At
 	Report    *bool         // default true
-	Encoding  string        // smart (default), gsm7, ucs2, ascii
+	Encoding  string        // smart (default), gsm7, ucs2, ascii; SMS only
 	MaxParts  int           // default the limit of the box, never above it
 	OnUnknown string        // default by class
 	OnPartial string        // default wait

@@ -168,7 +168,9 @@ func (q *Queue) moveAway(tx *store.Tx, m *Message, from string) error {
 	if other == "" {
 		return nil
 	}
-	m.Pool = other
+	if !q.goTo(m, other) {
+		return nil
+	}
 	return q.note(tx, m, Event{Kind: KindRerouted, Code: other, Detail: "from " + from + ": nobody there for too long"})
 }
 

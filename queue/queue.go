@@ -41,6 +41,12 @@ type Config struct {
 	Shift     int  // national tables the shop allows, 0 none
 	Locking   int
 
+	// MailPool is where e-mail waits, for the route that serves it; empty: there
+	// is none, and e-mail is refused. Fallback are the ends (Failed, Undelivered)
+	// after which a message goes on with the reader's other channel.
+	MailPool string
+	Fallback []State
+
 	Steward Steward      // who causes messages, and is asked before one leaves
 	Clock   clock.Config // who tells the time
 
@@ -415,8 +421,6 @@ func (q *Queue) runner(name string) (*runner, bool) {
 	}
 	return nil, false
 }
-
-func (q *Queue) hasPool(name string) bool { return slices.Contains(q.pools(), name) }
 
 // pools that exist: the default one, those that routes serve, and each route
 // by its own name.

@@ -10,9 +10,12 @@ import (
 
 // Quote says what would become of a draft.
 type Quote struct {
-	To      text.Number // zero where the draft names nobody
-	Country string      // of the number; without one the shop's. What the price is for
-	Pool    string      // it would wait in
+	To      text.Number // zero where the draft names nobody, or by e-mail
+	Address string      // by e-mail: of whom; empty where the draft names nobody
+	Channel Channel
+	Subject string // that an e-mail would have
+	Country string // of the number; without one the shop's. What the price is for
+	Pool    string // it would wait in
 	Plan    *text.Plan
 	Price   text.Price // not known without a tariff that fits
 
@@ -45,9 +48,12 @@ func (q *Queue) QuoteTx(tx *store.Tx, d Draft) (quote *Quote, err error) {
 // quote is what can be said of a draft without the store; m is nil where the
 // store has nothing to add.
 func (q *Queue) quote(d *Draft) (quote *Quote, m *Message, err error) {
-	var to text.Number
-	if d.To != "" {
-		if to, err = q.recipient(d.To); err != nil {
+	var to reader
+	if err := q.checkChannel(d); err != nil {
+		return nil, nil, err
+	}
+	if d.To != "" || d.Email != "" {
+		if to, err = q.readerOf(d); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -58,13 +64,22 @@ func (q *Queue) quote(d *Draft) (quote *Quote, m *Message, err error) {
 	if plan == nil {
 		return nil, nil, err
 	}
-	quote = &Quote{To: to, Country: cmp.Or(to.Country(), q.cfg.Country), Pool: m.Pool, Plan: plan}
+	number := to.number
+	quote = &Quote{To: number, Country: cmp.Or(number.Country(), q.cfg.Country), Channel: m.Via(), Pool: m.Pool, Plan: plan}
 	quote.Refused, _ = errors.AsType[*Invalid](err)
-	if to.IsZero() {
+	if m.Channel == Email {
+		m.carry(plan, d.Text)
+		quote.Address, quote.Subject = to.mail.String(), m.subject()
+		if to.isZero() {
+			m = nil
+		}
+		return quote, m, nil
+	}
+	if number.IsZero() {
 		quote.Price = q.cfg.Tariffs.PriceIn(q.cfg.Country, m.Pool, plan.Parts())
 		return quote, nil, nil
 	}
-	quote.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
+	quote.Price = q.cfg.Tariffs.Price(number, m.Pool, plan.Parts())
 	if quote.Refused != nil {
 		return quote, nil, nil
 	}

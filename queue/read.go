@@ -106,7 +106,7 @@ func (f *Filter) matches(m *Message) bool {
 	return (f.State == "" || m.State == f.State) &&
 		(f.Till == "" || m.Till == f.Till) &&
 		(f.Ref == "" || m.Ref == f.Ref) &&
-		(f.To == "" || sameNumber(m.To, f.To))
+		(f.To == "" || sameNumber(m.To, f.To) || m.Other != "" && sameNumber(m.Other, f.To))
 }
 
 // newest walks the messages that a filter may mean, newest first, by the
@@ -174,7 +174,7 @@ func (q *Queue) explainLine(m *Message) Reason {
 			continue
 		}
 		if until, limit := q.wallOf(info.Route); !until.IsZero() {
-			wall = because("limit_reached", "n", strconv.Itoa(limit), "time", stamp(until))
+			wall = because(m.limitWord(), "n", strconv.Itoa(limit), "time", stamp(until))
 			continue
 		}
 		return because("in_line")
@@ -186,6 +186,8 @@ func (q *Queue) explainLine(m *Message) Reason {
 		return because(worst)
 	case m.Pin != "":
 		return because("wait_identity")
+	case m.Channel == Email:
+		return because("no_mail_route")
 	default:
 		return because("no_route")
 	}

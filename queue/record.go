@@ -88,6 +88,11 @@ func writeMessage(m *Message, f *store.Fields) {
 	f.Str(50, m.Source)
 	f.Str(51, m.Contact)
 	f.Str(52, m.Booking)
+	f.Str(53, string(m.Channel))
+	f.Str(54, m.Other)
+	f.Bool(55, m.Fell)
+	f.Str(56, m.Subject)
+	f.Int(57, m.HTML)
 }
 
 func readMessage(m *Message, r *store.Reader) {
@@ -225,6 +230,16 @@ func readMessage(m *Message, r *store.Reader) {
 		m.Contact = r.Str()
 	case 52:
 		m.Booking = r.Str()
+	case 53:
+		m.Channel = Channel(known(r))
+	case 54:
+		m.Other = r.Str()
+	case 55:
+		m.Fell = r.Bool()
+	case 56:
+		m.Subject = r.Str()
+	case 57:
+		m.HTML = r.Int()
 	}
 }
 
@@ -360,7 +375,7 @@ var wordsOfTheHouse = func() map[string]string {
 		string(Transactional), string(Marketing), OnUnknownHold, OnUnknownResend, OnPartialWait, OnPartialRestart,
 		string(PartWaiting), string(PartSent), string(PartDelivered), string(PartUndelivered), string(PartUnknown), string(PartRefused),
 		string(KindAccepted), string(KindTaken), string(KindSent), string(KindReport), string(KindPart), string(KindDue),
-		DefaultPool, text.AlphabetGSM7, text.AlphabetUCS2, "NL", "BE", "DE", "SE", "EUR",
+		string(Email), text.AlphabetUTF8, DefaultPool, text.AlphabetGSM7, text.AlphabetUCS2, "NL", "BE", "DE", "SE", "EUR",
 		"in_line", "planned", "sending", "sent_plain", "wait_report",
 	}
 	for _, s := range States {

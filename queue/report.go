@@ -187,7 +187,10 @@ func (q *Queue) report(tx *store.Tx, m *Message, n int, rep *route.Report) error
 		e.Part = 0
 	}
 	q.conclude(m, rep)
-	return q.note(tx, m, e)
+	if err := q.note(tx, m, e); err != nil {
+		return err
+	}
+	return q.fallBack(tx, m)
 }
 
 func (p *Part) reported(rep *route.Report) {

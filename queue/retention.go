@@ -101,6 +101,9 @@ func (q *Queue) wipeTexts(tx *store.Tx, before time.Time, from ID) (next ID, mor
 		if _, err := messages.Update(tx, m.ID.key(), func(m *Message) error { m.wipe(); return nil }); err != nil {
 			return 0, false, err
 		}
+		if err := dropHTML(tx, m); err != nil {
+			return 0, false, err
+		}
 	}
 	if upTo > mark.UpTo {
 		err = wipes.Put(tx, &wipe{UpTo: upTo})
@@ -140,7 +143,7 @@ func (q *Queue) over(tx *store.Tx, before time.Time, from ID, want func(*Message
 
 // wipe takes the text out of a message; its counts stay.
 func (m *Message) wipe() {
-	m.Given, m.Changes, m.Wiped = "", nil, true
+	m.Given, m.Changes, m.Subject, m.HTML, m.Wiped = "", nil, "", 0, true
 	for i := range m.Segments {
 		m.Segments[i].Text = ""
 	}
@@ -183,6 +186,9 @@ func (q *Queue) removeMessage(tx *store.Tx, m *Message, counted State) error {
 		if err := callbacks.Delete(tx, m.ID.key()); err != nil {
 			return err
 		}
+	}
+	if err := dropHTML(tx, m); err != nil {
+		return err
 	}
 	before := slotOf(m)
 	q.slots[before].Add(-1)

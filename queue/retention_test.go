@@ -123,14 +123,14 @@ func (b *box) everything() string {
 			dump(&all, tx, concats), dump(&all, tx, inbox), dump(&all, tx, memory), dump(&all, tx, pauses),
 			dump(&all, tx, usages), dump(&all, tx, recipients), dump(&all, tx, optOuts), dump(&all, tx, counts),
 			dump(&all, tx, erasures), dump(&all, tx, wipes), dump(&all, tx, clocks), dump(&all, tx, adrifts),
-			dump(&all, tx, callbacks), dump(&all, tx, tillUses),
+			dump(&all, tx, callbacks), dump(&all, tx, tillUses), dump(&all, tx, htmls),
 		)
 	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if len(Schema()) != 18 {
-		b.t.Errorf("there are %d tables, everything knows 18", len(Schema()))
+	if len(Schema()) != 19 {
+		b.t.Errorf("there are %d tables, everything knows 19", len(Schema()))
 	}
 	return all.String()
 }

@@ -61,18 +61,27 @@ func (q *Queue) reroute(m *Message) {
 	if m.Asked || m.Pin != "" {
 		return
 	}
-	m.Pool = q.poolFor(m, m.Tried+1, nil)
-	if q.away.long(m.Pool) {
-		if other := q.instead(m); other != "" {
-			m.Pool = other
-		}
+	if !q.goTo(m, q.poolFor(m, m.Tried+1, nil)) || !q.away.long(m.Pool) {
+		return
+	}
+	if other := q.instead(m); other != "" {
+		q.goTo(m, other)
 	}
 }
 
-// poolFor reads the rules. Pools that away knows are passed over.
+// poolFor reads the rules. Pools that away knows are passed over. A rule takes an
+// SMS over to e-mail only for its repeats, and where it has an address; none
+// takes an e-mail to a pool that costs.
 func (q *Queue) poolFor(m *Message, try int, away *absence) string {
+	if m.Channel == Email {
+		return cmpOr(q.cfg.MailPool, m.Pool)
+	}
 	for i := range q.cfg.Routing {
-		if r := &q.cfg.Routing[i]; q.holds(r, m, try) && !away.gone(r.Pool) {
+		r := &q.cfg.Routing[i]
+		if q.isMail(r.Pool) && (r.MinAttempt < 2 || !q.hasOther(m)) {
+			continue
+		}
+		if q.holds(r, m, try) && !away.gone(r.Pool) {
 			return r.Pool
 		}
 	}

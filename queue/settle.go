@@ -140,7 +140,10 @@ func (q *Queue) verdict(tx *store.Tx, r *runner, m *Message, cancelledBy string,
 		e.Kind = KindUnknown
 		return q.lose(tx, m, e)
 	case fate == route.Reject && (re == nil || !re.Doubt || r.believes(m)):
-		return q.end(tx, m, onReject, because("refused"), withKind(e, KindRejected))
+		if err := q.end(tx, m, onReject, m.refusal(), withKind(e, KindRejected)); err != nil {
+			return err
+		}
+		return q.fallBack(tx, m)
 	case fate == route.Reject:
 		m.Doubt, m.DoubtAt = r.name, now
 		return q.again(tx, m, "doubt", re, e)
@@ -238,6 +241,10 @@ func (q *Queue) handedOver(tx *store.Tx, m *Message, rcpt route.Receipt, e Event
 // awaitReport sets what a sent message waits for.
 func (q *Queue) awaitReport(m *Message) {
 	m.Pin, m.Due = "", time.Time{}
+	if m.Channel == Email { // no server tells what became of it
+		m.Why, m.Wake = because("mail_sent"), time.Time{}
+		return
+	}
 	if !m.Report {
 		m.Why, m.Wake = because("sent_plain"), time.Time{}
 		return
@@ -312,7 +319,10 @@ func (q *Queue) again(tx *store.Tx, m *Message, row string, re *route.Error, e E
 	m.Tried++
 	pause, more := retryTable[row].after(m.Tried, re)
 	if !more {
-		return q.end(tx, m, onReject, because("tries_over", "n", strconv.Itoa(m.Tried)), withKind(e, KindRejected))
+		if err := q.end(tx, m, onReject, because("tries_over", "n", strconv.Itoa(m.Tried)), withKind(e, KindRejected)); err != nil {
+			return err
+		}
+		return q.fallBack(tx, m)
 	}
 	if err := m.move(onRetry); err != nil {
 		return err

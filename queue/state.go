@@ -44,6 +44,7 @@ const (
 	onRelease     cause = "release"     //
 	onExpire      cause = "expire"      //
 	onCancel      cause = "cancel"      //
+	onFallBack    cause = "fall back"   // it failed on its channel and goes on with the other
 )
 
 // door is the only place where a state follows from another. A cause that a
@@ -73,8 +74,8 @@ var door = map[State]map[cause]State{
 	},
 	// A later "delivered" after a failure wins (field-notes §1.14); the other
 	// way round never happens.
-	Undelivered: {onDelivered: Delivered, onResend: Queued},
-	Failed:      {onDelivered: Delivered, onResend: Queued},
+	Undelivered: {onDelivered: Delivered, onResend: Queued, onFallBack: Queued},
+	Failed:      {onDelivered: Delivered, onResend: Queued, onFallBack: Queued},
 	Expired:     {onDelivered: Delivered, onResend: Queued},
 	Delivered:   {onResend: Queued},
 	Cancelled:   {onDelivered: Delivered, onResend: Queued},

@@ -22,8 +22,8 @@ held        release→queued expire→expired cancel→cancelled
 sending     handed_over→sent relayed→sending not_offered→queued retry→queued reject→failed lost→unknown cancel→cancelled expire→expired report_sent→sent delivered→delivered undelivered→undelivered given_back→queued
 sent        report_sent→sent delivered→delivered undelivered→undelivered given_back→queued resend→queued
 unknown     report_sent→sent delivered→delivered undelivered→undelivered given_back→queued resend→queued give_up→failed
-undelivered delivered→delivered resend→queued
-failed      delivered→delivered resend→queued
+undelivered delivered→delivered resend→queued fall_back→queued
+failed      delivered→delivered resend→queued fall_back→queued
 expired     delivered→delivered resend→queued
 delivered   resend→queued
 cancelled   delivered→delivered resend→queued
@@ -32,6 +32,7 @@ cancelled   delivered→delivered resend→queued
 var causes = []cause{
 	onDue, onTake, onHandedOver, onRelayed, onNotOffered, onRetry, onReject, onLost, onReportSent,
 	onDelivered, onUndelivered, onGivenBack, onResend, onGiveUp, onHold, onRelease, onExpire, onCancel,
+	onFallBack,
 }
 
 func TestDoorWalksEveryPair(t *testing.T) {

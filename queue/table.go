@@ -9,6 +9,7 @@ import (
 
 	"tillpost/queue/route"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // Tables and indexes of the queue, and every key layout in one place. Numbers
@@ -60,9 +61,13 @@ var (
 		return [][]byte{store.Join(store.Str(m.Ref), m.ID.key())}
 	})
 
-	// tail of the recipient · id: all about one number.
+	// tail of the recipient · id: all about one number, or one e-mail address.
 	byTo = store.NewIndex("message.to", func(m *Message) [][]byte {
-		return [][]byte{store.Join(store.Str(tail(m.To)), m.ID.key())}
+		keys := [][]byte{store.Join(store.Str(tail(m.To)), m.ID.key())}
+		if m.Other != "" {
+			keys = append(keys, store.Join(store.Str(tail(m.Other)), m.ID.key()))
+		}
+		return keys
 	})
 
 	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef, byTo).
@@ -89,7 +94,7 @@ var (
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {
-	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes, clocks, adrifts, callbacks, tillUses}
+	return []store.Schema{messages, events, orphans, seen, concats, inbox, memory, pauses, usages, recipients, optOuts, counts, erasures, wipes, clocks, adrifts, callbacks, tillUses, htmls}
 }
 
 type orphan struct {
@@ -188,8 +193,12 @@ func lostRef(to string) string { return "?" + tail(to) }
 
 // tail is what two spellings of one number have in common: the last eight
 // digits (field-notes §1.14). Networks report recipients in national form,
-// with another type of address, or behind a prefix.
+// with another type of address, or behind a prefix. An e-mail address is all of
+// it.
 func tail(number string) string {
+	if text.IsAddress(number) {
+		return strings.ToLower(number)
+	}
 	digits := strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1

@@ -84,6 +84,9 @@ func (q *Queue) takeTx(tx *store.Tx, r *runner, w want, f *flight) (next time.Ti
 	if err != nil || m.State != Sending { // it may not go now
 		return q.now(), err
 	}
+	if m.html, err = htmlOf(tx, m); err != nil {
+		return next, err
+	}
 	f.m = m
 	q.occupy(tx, m.To)
 	tx.OnCommit(func() {
@@ -294,6 +297,9 @@ func (m *Message) outbound() route.Outbound {
 		Segments: m.Segments, Alphabet: m.Alphabet, Shift: m.Shift, Locking: m.Locking,
 		Ref: m.ConcatRef, RefBits: m.RefBits,
 		Report: m.Report, Flash: m.Flash, Priority: m.Priority, Expires: m.Expires, Text: m.Text(),
+	}
+	if m.Channel == Email {
+		out.Subject, out.HTML, out.Marketing = m.subject(), m.html, m.Class == Marketing
 	}
 	for _, p := range m.Parts {
 		switch p.State {

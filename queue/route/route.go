@@ -109,6 +109,8 @@ type Outbound struct {
 	Subject string `json:"subject,omitempty"` // e-mail only
 	Text    string `json:"text,omitempty"`    // the whole text, for routes that do not cut
 	HTML    string `json:"html,omitempty"`    // e-mail only
+	// Marketing: it is advertising, which an e-mail must say how to end.
+	Marketing bool `json:"marketing,omitempty"`
 }
 
 // Segment is one part of a text as it fits into one short message.

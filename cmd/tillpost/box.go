@@ -292,15 +292,11 @@ func (t *tool) tail(ctx context.Context, args []string) error {
 		return err
 	}
 	after := s.LastSeq - min(*n, s.LastSeq)
-	err = t.box.Follow(ctx, &after, func(e queue.Event) error {
+	err = t.box.Follow(ctx, &after, func(e wire.Event) error {
 		if t.json {
 			return json.NewEncoder(t.out).Encode(e) // a line each, for programs
 		}
-		msg := ""
-		if e.Msg != 0 {
-			msg = e.Msg.String()
-		}
-		_, err := fmt.Fprintf(t.out, "%s  %-13s  %-12s  %s\n", moment(e.At), msg, e.Kind, about(e))
+		_, err := fmt.Fprintf(t.out, "%s  %-13s  %-12s  %s\n", moment(e.At), e.Msg, e.Kind, about(e))
 		return err
 	})
 	if ctx.Err() != nil {

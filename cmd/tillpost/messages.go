@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"tillpost/queue"
 	"tillpost/webui/api/client"
 	"tillpost/webui/api/wire"
 )
@@ -82,7 +81,7 @@ func (t *tool) show(ctx context.Context, args []string) error {
 	fmt.Fprintln(t.out)
 	rows = newTable(t.out)
 	for _, e := range m.Events {
-		rows.row(moment(e.At), string(e.Kind), about(e))
+		rows.row(moment(e.At), e.Kind, about(e))
 	}
 	return rows.flush()
 }
@@ -96,7 +95,7 @@ func (t *tool) list(ctx context.Context, args []string) error {
 	if _, err := parse(fs, args); err != nil {
 		return err
 	}
-	page, err := t.box.Messages(ctx, client.Search{State: queue.State(*state), To: *to, Ref: *ref, Limit: *n})
+	page, err := t.box.Messages(ctx, client.Search{State: wire.State(*state), To: *to, Ref: *ref, Limit: *n})
 	if err != nil || t.json {
 		return t.raw(page, err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"tillpost/queue"
+	"tillpost/webui/api/wire"
 )
 
 // table lines its columns up.
@@ -69,7 +69,7 @@ func shorten(s string, n int) string {
 }
 
 // about is what an event adds to its kind.
-func about(e queue.Event) string {
+func about(e wire.Event) string {
 	var words []string
 	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
 	if e.Part > 0 {

@@ -390,7 +390,7 @@ func (o *ordeal) violations() (found []string) {
 			o.t.Fatalf("GET %s: %d", id, status)
 		}
 		doubts, again := doubts(m), resends(m)
-		switch m.State {
+		switch queue.State(m.State) {
 		case queue.Sent, queue.Delivered, queue.Undelivered, queue.Unknown:
 		case queue.Queued:
 			if again == 0 { // else the policy wanted to send it again just now
@@ -399,15 +399,15 @@ func (o *ordeal) violations() (found []string) {
 		default:
 			wrong("%s is %s (%s), which is neither final nor honest", id, m.State, m.Reason)
 		}
-		if m.State == queue.Unknown && m.Reason == "" {
+		if m.State == "unknown" && m.Reason == "" {
 			wrong("%s is unknown and does not say what that means", id)
 		}
 		for _, p := range m.Parts {
 			n := seen[p.Text]
-			if (p.State == queue.PartSent || p.State == queue.PartDelivered) && n == 0 {
+			if (p.State == "sent" || p.State == "delivered") && n == 0 {
 				wrong("%s part %d is %s and the network never saw it", id, p.N, p.State)
 			}
-			if p.State == queue.PartWaiting && n > 0 && doubts == 0 {
+			if p.State == "waiting" && n > 0 && doubts == 0 {
 				wrong("%s part %d waits and the network has it", id, p.N)
 			}
 			// Each further copy wants a doubt, and a decision to send again.
@@ -423,7 +423,7 @@ func (o *ordeal) violations() (found []string) {
 // doubts counts how often a message's outcome was unknown.
 func doubts(m wire.Message) (n int) {
 	for _, e := range m.Events {
-		if e.Kind == queue.KindUnknown || e.Kind == queue.KindInterrupted {
+		if queue.Kind(e.Kind) == queue.KindUnknown || queue.Kind(e.Kind) == queue.KindInterrupted {
 			n++
 		}
 	}
@@ -433,7 +433,7 @@ func doubts(m wire.Message) (n int) {
 // resends counts how often a person or the policy had it sent again.
 func resends(m wire.Message) (n int) {
 	for _, e := range m.Events {
-		if e.Kind == queue.KindResent {
+		if queue.Kind(e.Kind) == queue.KindResent {
 			n++
 		}
 	}
@@ -480,7 +480,7 @@ func settlements(m wire.Message) (how []string) {
 		}
 	}
 	for _, e := range m.Events {
-		switch e.Kind {
+		switch queue.Kind(e.Kind) {
 		case queue.KindUnknown, queue.KindInterrupted:
 			open = true
 		case queue.KindReport:

@@ -143,7 +143,7 @@ const good = `{"to":"06-12345678","text":"Uw fiets is klaar"}`
 func TestMessageIsAcceptedAndFound(t *testing.T) {
 	b := newBox(t)
 	sent := want[wire.Message](b, 202, b.key, "POST", "/api/v1/messages", `{"to":"06-12345678","text":"Uw foto’s zijn klaar","ref":"order 7"}`)
-	if sent.To != "+31612345678" || sent.State != queue.Queued || sent.Ref != "order 7" || sent.Till != "till-1" {
+	if sent.To != "+31612345678" || sent.State != "queued" || sent.Ref != "order 7" || sent.Till != "till-1" {
 		t.Errorf("accepted: %+v", sent)
 	}
 	if sent.Text != "Uw foto's zijn klaar" || len(sent.Changes) != 1 || sent.Encoding != "gsm7" || len(sent.Parts) != 1 {
@@ -172,7 +172,7 @@ func TestMessageIsAcceptedAndFound(t *testing.T) {
 		t.Errorf("search by ref: %+v", page)
 	}
 	gone := want[wire.Message](b, 200, b.key, "DELETE", "/api/v1/messages/"+sent.ID, nil)
-	if gone.State != queue.Cancelled || gone.Until != nil || len(gone.Events) != 2 || gone.Events[1].By != "till-1" {
+	if gone.State != "cancelled" || gone.Until != nil || len(gone.Events) != 2 || gone.Events[1].By != "till-1" {
 		t.Errorf("cancelled: %+v", gone)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 
-	"tillpost/queue"
 	"tillpost/webui/api/wire"
 )
 
@@ -46,12 +45,12 @@ func seq(q url.Values, missing uint64) (uint64, error) {
 
 // happened reads at most n events after one.
 func (a *API) happened(after uint64, n int) (wire.Happened, error) {
-	out := wire.Happened{Items: []queue.Event{}, Last: a.queue.LastEvent()}
+	out := wire.Happened{Items: []wire.Event{}, Last: a.queue.LastEvent()}
 	items, err := a.queue.Events(after, n)
 	if err != nil {
 		return out, err
 	}
-	out.Items = append(out.Items, items...)
+	out.Items = story(items)
 	if len(items) == n && items[n-1].Seq < out.Last {
 		out.Next = number(items[n-1].Seq)
 	}
@@ -101,7 +100,7 @@ func (t *tail) Next() ([]byte, error) {
 
 // Beat says that the box is there although nothing happened.
 func (t *tail) Beat() []byte {
-	body, err := json.Marshal(wire.Happened{Items: []queue.Event{}, Last: t.after})
+	body, err := json.Marshal(wire.Happened{Items: []wire.Event{}, Last: t.after})
 	if err != nil {
 		panic(err) // numbers: cannot fail
 	}

@@ -138,22 +138,16 @@ func later(in wire.Send) error {
 }
 
 // tell is a message in the terms of the API.
-func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time, story []queue.Event) wire.Message {
+func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time, events []queue.Event) wire.Message {
 	out := wire.Message{
-		ID: m.ID.String(), State: m.State, Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
+		ID: m.ID.String(), State: wire.State(m.State), Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
 		To: m.To, From: m.From, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
-		Parts: make([]wire.Part, len(m.Parts)), Changes: m.Changes, Price: price(m.Price),
+		Parts: make([]wire.Part, len(m.Parts)), Changes: changes(m.Changes), Price: price(m.Price),
 		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Source: m.Source, Contact: m.Contact, Event: m.Booking, Ref: m.Ref, Route: m.Route,
-		Created: m.Created, Updated: m.Updated, Events: story,
+		Created: m.Created, Updated: m.Updated, Events: story(events),
 	}
 	for i, p := range m.Parts {
-		out.Parts[i] = wire.Part{N: p.N, State: p.State, Route: p.Route, Ref: p.Ref, Text: m.Segments[i].Text, Units: m.Segments[i].Units}
-	}
-	if out.Changes == nil {
-		out.Changes = []wire.Change{}
-	}
-	if out.Events == nil {
-		out.Events = []queue.Event{}
+		out.Parts[i] = wire.Part{N: p.N, State: wire.State(p.State), Route: p.Route, Ref: p.Ref, Text: m.Segments[i].Text, Units: m.Segments[i].Units}
 	}
 	out.ETA = clock(a.queue.ETA(m, -1))
 	return out
@@ -162,12 +156,12 @@ func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time,
 // tellNow adds what is known this second: its story, and the health of the
 // route it waits for.
 func (a *API) tellNow(c *call, m *queue.Message) (wire.Message, error) {
-	story, err := a.queue.Story(m)
+	events, err := a.queue.Story(m)
 	if err != nil {
 		return wire.Message{}, err
 	}
 	why, until := a.queue.Explain(m)
-	return a.tell(c, m, why, until, story), nil
+	return a.tell(c, m, why, until, events), nil
 }
 
 // mine finds the message of the path if the caller may see it. One that may
@@ -287,7 +281,8 @@ func (a *API) settleMessage(c *call) (*reply, error) {
 		return nil, err
 	}
 	as := []queue.State{queue.Sent, queue.Delivered, queue.Failed, queue.Queued}
-	if !slices.Contains(as, in.State) {
+	state := queue.State(in.State)
+	if !slices.Contains(as, state) {
 		return nil, refusal(http.StatusBadRequest, "unknown_value", "state",
 			fmt.Sprintf("a message cannot be settled as %q. Use sent, delivered, failed, or queued to send it again", in.State))
 	}
@@ -295,7 +290,7 @@ func (a *API) settleMessage(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, err = a.queue.Settle(c.ctx, m.ID, in.State, c.who.by); err != nil {
+	if m, err = a.queue.Settle(c.ctx, m.ID, state, c.who.by); err != nil {
 		return nil, err
 	}
 	return a.now(c, m)

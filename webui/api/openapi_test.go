@@ -139,10 +139,10 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 	doc := readDoc(t)
 	types := map[string]any{
 		"Send": wire.Send{}, "Message": wire.Message{}, "Part": wire.Part{}, "Change": wire.Change{}, "Price": wire.Price{},
-		"Event": queue.Event{}, "Messages": wire.Page[wire.Message]{}, "Compose": wire.Compose{}, "Preview": wire.Preview{},
+		"Event": wire.Event{}, "Messages": wire.Page[wire.Message]{}, "Compose": wire.Compose{}, "Preview": wire.Preview{},
 		"Recipient": wire.Recipient{}, "Refusal": wire.Refusal{}, "Selection": wire.Selection{}, "Rendering": wire.Rendering{},
 		"Segment": wire.Segment{}, "Culprit": wire.Culprit{}, "Instead": wire.Instead{}, "Settle": wire.Settle{},
-		"Inbound": wire.Inbound{}, "InboundPart": queue.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
+		"Inbound": wire.Inbound{}, "InboundPart": wire.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
 		"Care": route.Care{}, "Storage": route.Storage{}, "Balance": route.Balance{}, "LoopTest": route.LoopTest{}, "Rung": route.Rung{}, "Findings": wire.Findings{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
@@ -155,7 +155,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"CampaignIn": reach.CampaignIn{}, "Campaign": reach.Campaign{}, "Campaigns": wire.Page[reach.Campaign]{}, "CampaignPreview": reach.CampaignPreview{},
 		"CampaignTest": reach.CampaignTest{}, "Started": reach.Started{}, "BatchIn": reach.BatchIn{}, "BatchRow": reach.BatchRow{},
 		"ListRow": reach.ListRow{}, "ListRows": wire.Page[reach.ListRow]{}, "Excluded": reach.Excluded{}, "Failure": reach.Failure{}, "Shown": reach.Shown{}, "Replaced": reach.Replaced{},
-		"Counts": queue.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": queue.Erased{},
+		"Counts": wire.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": wire.Erased{},
 		"NewWebhook": wire.NewWebhook{}, "Webhook": wire.Webhook{}, "Webhooks": wire.Page[wire.Webhook]{}, "Replay": wire.Replay{},
 		"Setting": wire.Setting{}, "Settings": wire.Page[wire.Setting]{}, "SettingsChange": struct{}{}, "SettingsChanged": wire.SettingsChanged{},
 		"WebhookTest": wire.WebhookTest{}, "HookCall": wire.HookCall{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},

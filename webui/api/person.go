@@ -94,7 +94,7 @@ func (m *answers) forget(ctx context.Context, number string) (int, error) {
 func inbound(in queue.Inbound) wire.Inbound {
 	out := wire.Inbound{
 		ID: number(in.Seq), From: in.From, To: in.To, Text: in.Text, Route: in.Route, Identity: in.Identity,
-		Received: in.At, Parts: in.Parts, Of: in.Of, Missing: append([]int{}, in.Missing...),
+		Received: in.At, Parts: inboundParts(in.Parts), Of: in.Of, Missing: append([]int{}, in.Missing...),
 		Action: in.Action, By: in.By, Undecodable: in.Undecodable,
 	}
 	if in.Reply != 0 {

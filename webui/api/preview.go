@@ -238,7 +238,7 @@ func (s *selection) tell() (*wire.Selection, error) {
 		Recipients: len(s.in.Recipients), Messages: s.sum.Count, Refused: s.sum.Refused,
 		Parts: s.sum.Parts, ByParts: []wire.ByParts{}, UCS2: s.sum.UCS2, Total: []wire.Price{}, Unpriced: s.sum.Unpriced,
 		First: []wire.Rendering{}, Refusals: s.refusals,
-		Fields: append([]string{}, s.template.Fields()...), Unknown: append([]wire.Placeholder{}, s.template.Unknown()...),
+		Fields: append([]string{}, s.template.Fields()...), Unknown: placeholders(s.template.Unknown()),
 	}
 	for _, parts := range slices.Sorted(maps.Keys(s.sum.ByParts)) {
 		out.ByParts = append(out.ByParts, wire.ByParts{Parts: parts, Messages: s.sum.ByParts[parts]})

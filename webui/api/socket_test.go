@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"tillpost/queue"
 	"tillpost/webui/api/client"
 	"tillpost/webui/api/wire"
 )
@@ -151,8 +150,8 @@ func TestFollowTellsEveryEventInOrder(t *testing.T) {
 	done := errors.New("seen enough")
 	next := uint64(1)
 	after := uint64(0)
-	err := c.Follow(ctx, &after, func(e queue.Event) error {
-		if e.Seq != next || e.Kind != queue.KindAccepted {
+	err := c.Follow(ctx, &after, func(e wire.Event) error {
+		if e.Seq != next || e.Kind != "accepted" {
 			return fmt.Errorf("event %d %s, want %d", e.Seq, e.Kind, next)
 		}
 		if next++; next > n+1 {
@@ -183,7 +182,7 @@ func TestFollowEndsWithTheKey(t *testing.T) {
 	defer cancel()
 	before := b.api.hub.Len()
 	ended := make(chan error, 1)
-	go func() { ended <- c.Follow(ctx, nil, func(queue.Event) error { return nil }) }()
+	go func() { ended <- c.Follow(ctx, nil, func(wire.Event) error { return nil }) }()
 	until(t, func() bool { return b.api.hub.Len() == before+1 })
 	if err := socket.RevokeKey(ctx, "office"); err != nil {
 		t.Fatal(err)
@@ -198,7 +197,7 @@ func TestFollowEndsWithTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c2.Follow(ctx, nil, func(queue.Event) error { return nil })
+	err = c2.Follow(ctx, nil, func(wire.Event) error { return nil })
 	if p, ok := errors.AsType[*wire.Problem](err); !ok || p.Status != 403 {
 		t.Errorf("a till follows everything: %v", err)
 	}

@@ -39,7 +39,7 @@ func (a *API) putWebhook(c *call) (*reply, error) {
 		return nil, err
 	}
 	h, fresh, err := a.hooks.Set(c.ctx, hook.Hook{
-		Name: c.r.PathValue("name"), URL: in.URL, Kinds: in.Kinds, Text: in.Text, Pin: in.Pin, Secret: in.Secret, Off: in.Off, By: c.who.by,
+		Name: c.r.PathValue("name"), URL: in.URL, Kinds: kinds[queue.Kind](in.Kinds), Text: in.Text, Pin: in.Pin, Secret: in.Secret, Off: in.Off, By: c.who.by,
 	})
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func noWebhook(c *call, err error) error {
 
 func (a *API) webhook(h hook.Hook, s hook.State) wire.Webhook {
 	return wire.Webhook{
-		Name: h.Name, URL: h.URL, Kinds: append([]queue.Kind{}, h.Kinds...), Text: h.Text, Pin: h.Pin, Off: h.Off,
+		Name: h.Name, URL: h.URL, Kinds: kinds[string](h.Kinds), Text: h.Text, Pin: h.Pin, Off: h.Off,
 		Created: h.Created, By: h.By, Cursor: s.Cursor, Behind: max(a.queue.LastEvent(), s.Cursor) - s.Cursor,
 		Told: clock(s.Told), Tries: s.Tries, Due: clock(s.Due), Error: s.Err, Stopped: s.Stopped, Skipped: s.Skipped,
 	}
@@ -116,7 +116,7 @@ func (a *API) webhook(h hook.Hook, s hook.State) wire.Webhook {
 // hookBody is what is sent for an event: the event, with the message or what
 // came in as it is now. Nothing is said of a person who was erased meanwhile.
 func (a *API) hookBody(name string, e queue.Event, m *queue.Message, text bool) ([]byte, error) {
-	out := wire.HookCall{Box: a.db.Box(), Hook: name, Event: e}
+	out := wire.HookCall{Box: a.db.Box(), Hook: name, Event: event(e)}
 	c := &call{lang: a.cfg.Language}
 	if m == nil && e.Msg != 0 {
 		found, err := a.queue.Get(e.Msg)
@@ -130,7 +130,7 @@ func (a *API) hookBody(name string, e queue.Event, m *queue.Message, text bool) 
 		if err != nil {
 			return nil, err
 		}
-		told.Events = []queue.Event{} // it tells one of them
+		told.Events = []wire.Event{} // it tells one of them
 		if !text {
 			told.Text, told.Given, told.Changes = "", "", []wire.Change{}
 			for i := range told.Parts {

@@ -6,12 +6,11 @@ import (
 	"io"
 	"net/http"
 
-	"tillpost/queue"
 	"tillpost/webui/api/wire"
 )
 
 // Erase forgets a person, whose number may be spelled as the shop spells it.
-func (c *Client) Erase(ctx context.Context, number string) (out queue.Erased, err error) {
+func (c *Client) Erase(ctx context.Context, number string) (out wire.Erased, err error) {
 	return out, c.call(ctx, "POST", "/erase", nil, "", wire.Person{Number: number}, &out)
 }
 

@@ -5,7 +5,7 @@
 // back as a *wire.Problem in the box's words, and that Send may be repeated:
 // it names its request, and repeats it itself when the answer was lost.
 //
-// It imports webui/api/wire and queue for what they spell in JSON.
+// It imports webui/api/wire for what is spelled in JSON.
 package client
 
 import (
@@ -26,7 +26,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"tillpost/queue"
 	"tillpost/webui/api/wire"
 )
 
@@ -110,7 +109,7 @@ func (c *Client) Message(ctx context.Context, id string) (out wire.Message, err 
 
 // Search is a filter of Messages; empty fields do not filter.
 type Search struct {
-	State queue.State
+	State wire.State
 	To    string
 	Ref   string
 	Since time.Time
@@ -145,7 +144,7 @@ func (c *Client) Resend(ctx context.Context, id string) (out wire.Message, err e
 }
 
 // Settle decides a message whose outcome is unknown.
-func (c *Client) Settle(ctx context.Context, id string, as queue.State) (out wire.Message, err error) {
+func (c *Client) Settle(ctx context.Context, id string, as wire.State) (out wire.Message, err error) {
 	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/settle", nil, rand.Text(), wire.Settle{State: as}, &out)
 }
 
@@ -262,7 +261,7 @@ const silence = 15 * time.Second
 
 // Follow calls fn for every event from now on, or after the event given, until
 // ctx ends, fn fails, or the connection breaks.
-func (c *Client) Follow(ctx context.Context, after *uint64, fn func(queue.Event) error) error {
+func (c *Client) Follow(ctx context.Context, after *uint64, fn func(wire.Event) error) error {
 	u := "ws" + strings.TrimPrefix(c.base, "http") + prefix + "/live"
 	if after != nil {
 		u += "?after=" + strconv.FormatUint(*after, 10)

@@ -2,7 +2,8 @@
 // or comes out, used by both ends.
 //
 // It promises that a field, once named, keeps its name and meaning; fields are
-// only added. It imports queue and route for what they already spell in JSON.
+// only added. It imports the seam for what that spells in JSON, and nothing
+// else of the house: whoever only speaks to a box carries no queue.
 package wire
 
 import (
@@ -11,8 +12,6 @@ import (
 	"fmt"
 	"time"
 
-	"tillpost/queue"
-	"tillpost/queue/outreach"
 	"tillpost/queue/route"
 )
 
@@ -59,15 +58,15 @@ type Later struct {
 
 // Message is one message as anybody may see it who may see it at all.
 type Message struct {
-	ID     string      `json:"id"`
-	State  queue.State `json:"state"`
-	Reason string      `json:"reason"`          // why it waits, or how it ended, in plain words
-	Code   string      `json:"code"`            // the same for programs
-	Until  *time.Time  `json:"until"`           // when the wait that Reason explains ends; null: it waits for nothing
-	To     string      `json:"to"`              //
-	From   string      `json:"from,omitempty"`  //
-	Text   string      `json:"text"`            // as it is sent
-	Given  string      `json:"given,omitempty"` // as it was handed in, where that differs
+	ID     string     `json:"id"`
+	State  State      `json:"state"`
+	Reason string     `json:"reason"`          // why it waits, or how it ended, in plain words
+	Code   string     `json:"code"`            // the same for programs
+	Until  *time.Time `json:"until"`           // when the wait that Reason explains ends; null: it waits for nothing
+	To     string     `json:"to"`              //
+	From   string     `json:"from,omitempty"`  //
+	Text   string     `json:"text"`            // as it is sent
+	Given  string     `json:"given,omitempty"` // as it was handed in, where that differs
 
 	Encoding string     `json:"encoding"` // gsm7 | ucs2
 	Parts    []Part     `json:"parts"`
@@ -87,21 +86,50 @@ type Message struct {
 	Updated  time.Time  `json:"updated"`
 	Opened   *time.Time `json:"opened"` // e-mail only; null: not known
 
-	Events []queue.Event `json:"events"` // its whole story, oldest first
+	Events []Event `json:"events"` // its whole story, oldest first
 }
 
 // Part is one short message of a message.
 type Part struct {
-	N     int             `json:"n"` // from 1
-	State queue.PartState `json:"state"`
-	Route string          `json:"route"`
-	Ref   string          `json:"ref"` // the network's number for it
-	Text  string          `json:"text"`
-	Units int             `json:"units"` // septets for gsm7, UTF-16 units for ucs2, without the header
+	N     int    `json:"n"` // from 1
+	State State  `json:"state"`
+	Route string `json:"route"`
+	Ref   string `json:"ref"` // the network's number for it
+	Text  string `json:"text"`
+	Units int    `json:"units"` // septets for gsm7, UTF-16 units for ucs2, without the header
+}
+
+// State of a message or of a part of one, as the contract spells it: scheduled,
+// queued, held, sending, sent, delivered, undelivered, failed, expired,
+// cancelled, unknown; a part may also be waiting or refused.
+type State string
+
+// Event is one thing that happened. It holds ids and codes, never numbers,
+// names or texts.
+type Event struct {
+	Seq   uint64    `json:"seq"` // counts up by one
+	At    time.Time `json:"at"`
+	Kind  string    `json:"kind"`
+	Msg   string    `json:"msg,omitempty"`   // id of the message it is about
+	State State     `json:"state,omitempty"` // of the message after it
+
+	Attempt  int       `json:"attempt,omitempty"`
+	Part     int       `json:"part,omitempty"`
+	Route    string    `json:"route,omitempty"`
+	Identity string    `json:"identity,omitempty"`
+	Ref      string    `json:"ref,omitempty"`
+	Code     string    `json:"code,omitempty"` // the peer's own, or ours for programs
+	Detail   string    `json:"detail,omitempty"`
+	By       string    `json:"by,omitempty"` // person or till that decided
+	Until    time.Time `json:"until,omitzero"`
 }
 
 // Change is one replacement in a text.
-type Change = queue.Change
+type Change struct {
+	From     string `json:"from"`
+	To       string `json:"to"`
+	Position int    `json:"position"` // in characters of the text as handed in, from 0
+}
 
 // Price is an amount in a currency, as a decimal string.
 type Price struct {
@@ -228,7 +256,11 @@ type Rendering struct {
 }
 
 // Placeholder is one place of a template that a value fills.
-type Placeholder = outreach.Placeholder
+type Placeholder struct {
+	As       string `json:"as"`       // as it is written: [VERFALLDATUM]
+	Name     string `json:"name"`     // folded: verfalldatum
+	Position int    `json:"position"` // in characters of the template, from 0
+}
 
 // Segment is one part of a previewed text.
 type Segment struct {
@@ -253,7 +285,7 @@ type Instead struct {
 // Settle is POST /messages/{id}/settle: what a person knows about a message
 // whose outcome the box does not know.
 type Settle struct {
-	State queue.State `json:"state"` // sent | delivered | failed | queued
+	State State `json:"state"` // sent | delivered | failed | queued
 }
 
 // Route is one way out and its health.
@@ -350,13 +382,13 @@ type SettingsChanged struct {
 // Webhook is PUT /webhooks/{name}, and how it fares. Of what goes in only URL
 // is needed.
 type Webhook struct {
-	Name   string       `json:"name"`
-	URL    string       `json:"url"`
-	Kinds  []queue.Kind `json:"kinds"`            // of the events it wants; empty: all
-	Text   bool         `json:"text"`             // calls hold the texts of messages
-	Pin    string       `json:"pin,omitempty"`    // SHA-256 of the server's certificate; empty: a public authority vouches for it
-	Secret string       `json:"secret,omitempty"` // signs the calls; shown when the box has made it
-	Off    bool         `json:"off"`
+	Name   string   `json:"name"`
+	URL    string   `json:"url"`
+	Kinds  []string `json:"kinds"`            // of the events it wants; empty: all
+	Text   bool     `json:"text"`             // calls hold the texts of messages
+	Pin    string   `json:"pin,omitempty"`    // SHA-256 of the server's certificate; empty: a public authority vouches for it
+	Secret string   `json:"secret,omitempty"` // signs the calls; shown when the box has made it
+	Off    bool     `json:"off"`
 
 	Created time.Time  `json:"created"`
 	By      string     `json:"by,omitempty"`
@@ -372,12 +404,12 @@ type Webhook struct {
 
 // NewWebhook is what PUT /webhooks/{name} reads.
 type NewWebhook struct {
-	URL    string       `json:"url"`
-	Kinds  []queue.Kind `json:"kinds,omitempty"`
-	Text   bool         `json:"text,omitempty"`
-	Pin    string       `json:"pin,omitempty"`
-	Secret string       `json:"secret,omitempty"`
-	Off    bool         `json:"off,omitempty"`
+	URL    string   `json:"url"`
+	Kinds  []string `json:"kinds,omitempty"`
+	Text   bool     `json:"text,omitempty"`
+	Pin    string   `json:"pin,omitempty"`
+	Secret string   `json:"secret,omitempty"`
+	Off    bool     `json:"off,omitempty"`
 }
 
 // Replay is POST /webhooks/{name}/replay.
@@ -396,36 +428,47 @@ type WebhookTest struct {
 
 // HookCall is what a webhook, or a callback of a message, is sent.
 type HookCall struct {
-	Box     string      `json:"box"`
-	Hook    string      `json:"hook,omitempty"` // empty: the callback of a message
-	Event   queue.Event `json:"event"`
-	Message *Message    `json:"message,omitempty"` // as it is now, where the event is about one
-	Inbound *Inbound    `json:"inbound,omitempty"` // the same of one that came in
+	Box     string   `json:"box"`
+	Hook    string   `json:"hook,omitempty"` // empty: the callback of a message
+	Event   Event    `json:"event"`
+	Message *Message `json:"message,omitempty"` // as it is now, where the event is about one
+	Inbound *Inbound `json:"inbound,omitempty"` // the same of one that came in
 }
 
 // Happened is GET /events, and each message of the websocket /live.
 type Happened struct {
-	Items []queue.Event `json:"items"` // oldest first
-	Next  string        `json:"next"`  // hand it back as "after"; empty: that was all
-	Last  uint64        `json:"last"`  // the newest event there is
+	Items []Event `json:"items"` // oldest first
+	Next  string  `json:"next"`  // hand it back as "after"; empty: that was all
+	Last  uint64  `json:"last"`  // the newest event there is
 }
 
 // Inbound is one message that came in, put together from its parts.
 type Inbound struct {
-	ID          string              `json:"id"`
-	From        string              `json:"from"`
-	To          string              `json:"to,omitempty"`
-	Text        string              `json:"text"`
-	Route       string              `json:"route"`
-	Identity    string              `json:"identity"`
-	Received    time.Time           `json:"received"`
-	Parts       []queue.InboundPart `json:"parts"`
-	Of          int                 `json:"of"`               // parts it has
-	Missing     []int               `json:"missing"`          // those that have not come
-	Reply       string              `json:"reply,omitempty"`  // the message it seems to answer
-	Action      string              `json:"action,omitempty"` // what its words mean
-	By          string              `json:"by,omitempty"`     // who decided that
-	Undecodable bool                `json:"undecodable,omitempty"`
+	ID          string        `json:"id"`
+	From        string        `json:"from"`
+	To          string        `json:"to,omitempty"`
+	Text        string        `json:"text"`
+	Route       string        `json:"route"`
+	Identity    string        `json:"identity"`
+	Received    time.Time     `json:"received"`
+	Parts       []InboundPart `json:"parts"`
+	Of          int           `json:"of"`               // parts it has
+	Missing     []int         `json:"missing"`          // those that have not come
+	Reply       string        `json:"reply,omitempty"`  // the message it seems to answer
+	Action      string        `json:"action,omitempty"` // what its words mean
+	By          string        `json:"by,omitempty"`     // who decided that
+	Undecodable bool          `json:"undecodable,omitempty"`
+}
+
+// InboundPart is one part of it as it came.
+type InboundPart struct {
+	N    int       `json:"n"`
+	At   time.Time `json:"at"`
+	Sent time.Time `json:"sent,omitzero"` // the SMSC's time stamp, for display
+	Text string    `json:"text"`
+	Raw  string    `json:"raw,omitempty"`
+	Ref  int       `json:"ref,omitempty"`
+	Bits int       `json:"bits,omitempty"`
 }
 
 // Health is GET /healthz with a key.
@@ -439,17 +482,27 @@ type Health struct {
 // Status is GET /status: what the operator sees first.
 type Status struct {
 	Health
-	Version  string       `json:"version"`
-	Box      string       `json:"box"` // this installation
-	Now      time.Time    `json:"now"`
-	Clock    Clock        `json:"clock"`
-	Started  time.Time    `json:"started"`
-	Waiting  queue.Counts `json:"waiting"`
-	Routes   []Route      `json:"routes"`
-	LastSeq  uint64       `json:"last_event"`
-	Commits  int64        `json:"commits"`
-	SetUp    string       `json:"setup_code,omitempty"` // over the socket, until a password is set
-	Password bool         `json:"password"`             // one is set
+	Version  string    `json:"version"`
+	Box      string    `json:"box"` // this installation
+	Now      time.Time `json:"now"`
+	Clock    Clock     `json:"clock"`
+	Started  time.Time `json:"started"`
+	Waiting  Counts    `json:"waiting"`
+	Routes   []Route   `json:"routes"`
+	LastSeq  uint64    `json:"last_event"`
+	Commits  int64     `json:"commits"`
+	SetUp    string    `json:"setup_code,omitempty"` // over the socket, until a password is set
+	Password bool      `json:"password"`             // one is set
+}
+
+// Counts of what is alive.
+type Counts struct {
+	Scheduled int64 `json:"scheduled"`
+	Queued    int64 `json:"queued"`
+	Held      int64 `json:"held"`
+	Sending   int64 `json:"sending"`
+	Unknown   int64 `json:"unknown"`
+	Awaiting  int64 `json:"awaiting"` // sent, and a report may still come
 }
 
 // Clock says how the box knows the time.
@@ -463,6 +516,14 @@ type Clock struct {
 // Person is POST /erase and POST /export: whom it is about.
 type Person struct {
 	Number string `json:"number"`
+}
+
+// Erased is the answer to POST /erase.
+type Erased struct {
+	Messages int `json:"messages"`
+	Inbound  int `json:"inbound"`
+	Answers  int `json:"answers"`   // kept for tills that repeat a request
+	InFlight int `json:"in_flight"` // still being sent: forgotten by itself when that has ended
 }
 
 // About is all that is kept about one number.

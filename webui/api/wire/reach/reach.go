@@ -36,6 +36,7 @@ type (
 	ListRow      = outreach.Recipient
 	Shown        = outreach.Shown
 	Replaced     = outreach.Replaced
+	Placeholder  = outreach.Placeholder
 	Report       = outreach.Report
 	Failure      = outreach.Failure
 	StoredFields = outreach.Stored
@@ -179,22 +180,22 @@ type Campaign struct {
 
 // CampaignPreview is what a campaign comes to before anything is sent.
 type CampaignPreview struct {
-	Recipients int                `json:"recipients"`
-	Merged     int                `json:"merged"`
-	Excluded   []Excluded         `json:"excluded"`
-	Refused    []Excluded         `json:"refused"` // on the list, and no text can be written for them
-	Messages   int                `json:"messages"`
-	Parts      int                `json:"parts"`
-	ByParts    map[string]int     `json:"by_parts"`
-	UCS2       int                `json:"ucs2"`
-	Total      []wire.Price       `json:"total"`
-	Unpriced   int                `json:"unpriced"`
-	Shortest   *Shown             `json:"shortest"`
-	Longest    *Shown             `json:"longest"`
-	First      []Shown            `json:"first"`
-	Replaced   []Replaced         `json:"replaced"`
-	Fields     []string           `json:"fields"`
-	Unknown    []wire.Placeholder `json:"unknown"`
+	Recipients int            `json:"recipients"`
+	Merged     int            `json:"merged"`
+	Excluded   []Excluded     `json:"excluded"`
+	Refused    []Excluded     `json:"refused"` // on the list, and no text can be written for them
+	Messages   int            `json:"messages"`
+	Parts      int            `json:"parts"`
+	ByParts    map[string]int `json:"by_parts"`
+	UCS2       int            `json:"ucs2"`
+	Total      []wire.Price   `json:"total"`
+	Unpriced   int            `json:"unpriced"`
+	Shortest   *Shown         `json:"shortest"`
+	Longest    *Shown         `json:"longest"`
+	First      []Shown        `json:"first"`
+	Replaced   []Replaced     `json:"replaced"`
+	Fields     []string       `json:"fields"`
+	Unknown    []Placeholder  `json:"unknown"`
 	Estimate
 }
 

@@ -15,6 +15,7 @@ import (
 	"tillpost/queue"
 	"tillpost/webui/door"
 	"tillpost/webui/lamp"
+	"tillpost/webui/live"
 )
 
 // A page follows the box by replacing its parts with what the server would
@@ -23,8 +24,13 @@ import (
 
 // news is one message to a page.
 type news struct {
-	N     int               `json:"n,omitempty"` // counts up by one; a gap means: load again
-	At    string            `json:"at"`          // the box's clock
+	// From is the number of the drawing that the page must show for the parts to
+	// fit, 0 for any; N that of the one it then shows. A page that shows another
+	// loads again. Both are missing where the message only says that the box is
+	// there.
+	From  int               `json:"from,omitempty"`
+	N     int               `json:"n,omitempty"`
+	At    string            `json:"at"` // the box's clock
 	Title string            `json:"title,omitempty"`
 	Lamp  string            `json:"lamp,omitempty"`
 	Parts map[string]string `json:"parts,omitempty"`
@@ -32,6 +38,8 @@ type news struct {
 
 // drawing is a page as it looked at one moment.
 type drawing struct {
+	n     int    // counts the drawings of its easel
+	wake  uint64 // of the hub, before it was drawn
 	at    time.Time
 	title string
 	lamp  string
@@ -43,25 +51,28 @@ type drawing struct {
 type board struct {
 	site *Site
 
-	mu    sync.Mutex
-	pages map[string]*easel
+	mu     sync.Mutex
+	pages  map[string]*easel
+	beatAt string        // what the clock showed at …
+	beat   *live.Message // … the newest sign of life
 }
 
-// easel is one page in one language.
+// easel is one page in one language, as somebody with certain rights sees it.
 type easel struct {
 	mu   sync.Mutex
 	last *drawing
 	tabs int
+	n    int // of the last drawing
 
-	toldOf *drawing            // what follows leads there
-	told   map[*drawing][]byte // by what a tab showed before
+	toldOf *drawing                   // what follows leads there
+	told   map[*drawing]*live.Message // by what a tab showed before; nil: nothing to tell
 }
 
 func newBoard(s *Site) *board { return &board{site: s, pages: map[string]*easel{}} }
 
-// fresh: tabs that are woken together share a drawing. It is less than the
-// pace of the hub, so whatever changed after a drawing wakes them again.
-const fresh = 150 * time.Millisecond
+// fresh is how long a drawing may be handed out: a sweep of the hub is shorter,
+// and a page that nothing happened to for a while is drawn anew for who comes.
+const fresh = time.Second
 
 func (b *board) enter(name string) *easel {
 	b.mu.Lock()
@@ -85,11 +96,12 @@ func (b *board) leave(name string) {
 	}
 }
 
-// look returns how the page looks now.
-func (e *easel) look(draw func() (*drawing, error)) (*drawing, error) {
+// look returns how the page looks. Tabs that are told in the same wake of the
+// hub share a drawing: whatever changed after it wakes them again.
+func (e *easel) look(wake uint64, draw func() (*drawing, error)) (*drawing, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.last != nil && time.Since(e.last.at) < fresh {
+	if e.last != nil && e.last.wake >= wake && time.Since(e.last.at) < fresh {
 		return e.last, nil
 	}
 	at := time.Now() // before the reads, so that nothing newer is missed
@@ -97,7 +109,8 @@ func (e *easel) look(draw func() (*drawing, error)) (*drawing, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.at = at
+	e.n++
+	d.n, d.wake, d.at = e.n, wake, at
 	e.last = d
 	return d, nil
 }
@@ -176,7 +189,6 @@ type tab struct {
 	what  string
 	lang  string
 	who   door.Person
-	n     int         // messages sent
 	last  *drawing    // what it shows; nil: what it loaded
 	over  func() bool // reports that the session has ended
 }
@@ -185,74 +197,77 @@ var errLoggedOut = errors.New("logged out")
 
 // Next is the live.Source: the parts that changed since the last call; all of
 // them the first time, because the page may be older than the connection.
-func (t *tab) Next() ([]byte, error) {
+func (t *tab) Next(wake uint64) (*live.Message, error) {
 	if t.over() {
 		return nil, errLoggedOut
 	}
-	d, err := t.easel.look(func() (*drawing, error) { return t.board.draw(t.what, t.lang, t.who) })
+	d, err := t.easel.look(wake, func() (*drawing, error) { return t.board.draw(t.what, t.lang, t.who) })
 	if err != nil {
 		return nil, err
 	}
-	change, err := t.easel.change(t.last, d, t.board.clock(d.at))
-	if err != nil {
-		return nil, err
+	m, err := t.easel.change(t.last, d, t.board.clock(d.at))
+	if err == nil && m != nil {
+		t.last = d
 	}
-	t.last = d
-	if change == nil {
-		return nil, nil
-	}
-	return t.send(change), nil
+	return m, err
 }
 
-// Beat says that the box is there, and what its clock shows.
-func (t *tab) Beat() []byte {
-	body, err := json.Marshal(news{At: t.board.clock(time.Now())})
-	if err != nil {
-		panic(err) // a string: cannot fail
+// Beat says that the box is there, and what its clock shows: the same to all
+// within a second.
+func (t *tab) Beat() (*live.Message, error) {
+	b, at := t.board, t.board.clock(time.Now())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.beatAt == at {
+		return b.beat, nil
 	}
-	return t.send(body)
+	m, err := told(news{At: at})
+	if err == nil {
+		b.beatAt, b.beat = at, m
+	}
+	return m, err
+}
+
+func told(n news) (*live.Message, error) {
+	body, err := json.Marshal(n)
+	if err != nil {
+		return nil, fmt.Errorf("webui: %w", err)
+	}
+	return live.NewMessage(body)
 }
 
 func (b *board) clock(t time.Time) string { return t.In(b.site.cfg.Location).Format("15:04:05") }
 
-// send puts the number of the message in front of what is the same for every
-// tab: an object that is not empty.
-func (t *tab) send(body []byte) []byte {
-	t.n++
-	out := append(make([]byte, 0, len(body)+16), `{"n":`...)
-	out = strconv.AppendInt(out, int64(t.n), 10)
-	out = append(out, ',')
-	return append(out, body[1:]...)
-}
-
-// change is what a page that shows from must be told to show to, encoded once
-// for all tabs; nil: nothing.
-func (e *easel) change(from, to *drawing, at string) ([]byte, error) {
+// change is what a page that shows from must be told to show to, made once for
+// all tabs; nil: nothing.
+func (e *easel) change(from, to *drawing, at string) (*live.Message, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.toldOf != to {
-		e.toldOf, e.told = to, map[*drawing][]byte{}
+		e.toldOf, e.told = to, map[*drawing]*live.Message{}
 	}
-	if body, done := e.told[from]; done {
-		return body, nil
+	if m, done := e.told[from]; done {
+		return m, nil
 	}
-	out := news{At: at, Parts: map[string]string{}}
+	out := news{N: to.n, At: at, Parts: map[string]string{}}
+	if from != nil {
+		out.From = from.n
+	}
 	for name, html := range to.parts {
 		if from == nil || from.parts[name] != html {
 			out.Parts[name] = html
 		}
 	}
+	var m *live.Message
 	if from == nil || from.title != to.title || len(out.Parts) > 0 {
 		out.Title, out.Lamp = to.title, to.lamp
-		body, err := json.Marshal(out)
-		if err != nil {
-			return nil, fmt.Errorf("webui: %w", err)
+		var err error
+		if m, err = told(out); err != nil {
+			return nil, err
 		}
-		e.told[from] = body
-		return body, nil
 	}
-	e.told[from] = nil
-	return nil, nil
+	e.told[from] = m
+	return m, nil
 }
 
 // follow is the websocket of a page.
@@ -271,7 +286,7 @@ func (s *Site) follow(w http.ResponseWriter, r *http.Request) {
 	}
 	t.easel = s.board.enter(name)
 	defer s.board.leave(name)
-	if _, err := t.easel.look(func() (*drawing, error) { return s.board.draw(what, lang, t.who) }); err != nil {
+	if _, err := t.easel.look(s.hub.Wakes(), func() (*drawing, error) { return s.board.draw(what, lang, t.who) }); err != nil {
 		if errors.Is(err, errNoPage) || errors.Is(err, queue.ErrNotFound) {
 			http.NotFound(w, r)
 			return

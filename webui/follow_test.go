@@ -53,8 +53,11 @@ func (w *watch) hear() map[string]string {
 	if err := json.Unmarshal(body, &m); err != nil {
 		w.t.Fatal(err)
 	}
-	if w.n++; m.N != w.n || m.At == "" {
-		w.t.Fatalf("message %d says it is %d, at %q", w.n, m.N, m.At)
+	if m.At == "" || m.N != 0 && m.From != w.n || m.N == 0 && m.Parts != nil {
+		w.t.Fatalf("the page shows drawing %d and is told to go from %d to %d, at %q", w.n, m.From, m.N, m.At)
+	}
+	if m.N != 0 {
+		w.n = m.N
 	}
 	if m.Title != "" {
 		w.title, w.lamp = m.Title, m.Lamp

@@ -38,6 +38,13 @@ var workshop struct {
 }
 
 func TestMain(m *testing.M) {
+	if spec := os.Getenv(tabsEnv); spec != "" { // we are the tabs of BenchmarkTabs
+		if err := keepTabs(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if workshop.dir != "" {
 		if err := os.RemoveAll(workshop.dir); err != nil {

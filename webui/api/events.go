@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"tillpost/webui/api/wire"
+	"tillpost/webui/live"
 )
 
 func (a *API) listEvents(c *call) (*reply, error) {
@@ -86,7 +87,7 @@ type tail struct {
 var errRevoked = errors.New("the key was revoked")
 
 // Next is the live.Source: what happened since it was called last, or nil.
-func (t *tail) Next() ([]byte, error) {
+func (t *tail) Next(uint64) (*live.Message, error) {
 	if t.who.key != nil && !t.api.keys.valid(t.who.key) {
 		return nil, errRevoked
 	}
@@ -95,16 +96,20 @@ func (t *tail) Next() ([]byte, error) {
 		return nil, err
 	}
 	t.after = out.Items[len(out.Items)-1].Seq
-	return json.Marshal(out)
+	return happening(out)
 }
 
 // Beat says that the box is there although nothing happened.
-func (t *tail) Beat() []byte {
-	body, err := json.Marshal(wire.Happened{Items: []wire.Event{}, Last: t.after})
+func (t *tail) Beat() (*live.Message, error) {
+	return happening(wire.Happened{Items: []wire.Event{}, Last: t.after})
+}
+
+func happening(h wire.Happened) (*live.Message, error) {
+	body, err := json.Marshal(h)
 	if err != nil {
-		panic(err) // numbers: cannot fail
+		return nil, err
 	}
-	return body
+	return live.NewMessage(body)
 }
 
 func (a *API) listInbox(c *call) (*reply, error) {

@@ -1,10 +1,15 @@
 // Package live carries news to browsers and programs over websockets.
 //
 // A Hub wakes its connections when something changed, at most four times a
-// second (with many connections less often, see wait), and each connection asks its own Source what is new to it. Nothing
+// second, and each connection asks its own Source what is new to it. Nothing
 // is queued for anybody: a connection that reads slowly finds one larger piece
 // of news when it is ready, and one that does not read at all fails its write
 // deadline and is dropped. No connection can hold up another, nor the box.
+//
+// A thousand connections cost little more than a few: a Source may give many of
+// them the same Message, which is framed and compressed once, and they are woken
+// in rows, one after the other, so that what the box is there for always finds
+// a processor in between.
 //
 // It promises that Run leaves no connection and no goroutine behind. It knows
 // nothing of the house and imports nothing of it.
@@ -14,7 +19,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -24,7 +28,8 @@ import (
 
 const (
 	pace      = 250 * time.Millisecond // between two wakes
-	share     = time.Millisecond       // of a wake, for each connection: see wait
+	rows      = 16                     // into which many connections are divided
+	few       = 64                     // connections are woken all at once
 	beatEach  = 4 * time.Second        // the page gives the box up after 10 s
 	pingEach  = 25 * time.Second
 	readWait  = 60 * time.Second // for the pong to a ping
@@ -36,11 +41,24 @@ const (
 // Source is what one connection follows. Its methods are called from one
 // goroutine.
 type Source interface {
-	// Next returns what is new since the last call, nil for nothing. An error
-	// ends the connection.
-	Next() ([]byte, error)
+	// Next returns what is new since the last call, nil for nothing. wake counts
+	// the wakes of the hub: what was read after it had that value is not out of
+	// date while it has. An error ends the connection.
+	Next(wake uint64) (*Message, error)
 	// Beat returns the shortest message that says: the box is there.
-	Beat() []byte
+	Beat() (*Message, error)
+}
+
+// Message is one message, ready to be written to any number of connections.
+type Message struct{ prepared *websocket.PreparedMessage }
+
+// NewMessage makes a text message of body, which must not be changed any more.
+func NewMessage(body []byte) (*Message, error) {
+	m, err := websocket.NewPreparedMessage(websocket.TextMessage, body)
+	if err != nil {
+		return nil, fmt.Errorf("live: %w", err)
+	}
+	return &Message{m}, nil
 }
 
 // Hub is a set of connections. Create it with NewHub and run it.
@@ -50,8 +68,10 @@ type Hub struct {
 	writeWait time.Duration
 
 	mu    sync.Mutex
-	news  chan struct{} // closed at the next wake
-	ended chan struct{} // closed when Run ends
+	wake  uint64              // counts them
+	news  [rows]chan struct{} // of each row, closed at its next wake
+	last  int                 // row of the newest connection
+	ended chan struct{}       // closed when Run ends
 	over  bool
 	conns map[*conn]bool
 	all   sync.WaitGroup
@@ -59,10 +79,11 @@ type Hub struct {
 
 // NewHub makes a hub that wakes when the channel of subscribe gives a token.
 func NewHub(subscribe func() (<-chan struct{}, func())) *Hub {
-	return &Hub{
-		subscribe: subscribe, pace: pace, writeWait: writeWait,
-		news: make(chan struct{}), ended: make(chan struct{}), conns: map[*conn]bool{},
+	h := &Hub{subscribe: subscribe, pace: pace, writeWait: writeWait, ended: make(chan struct{}), conns: map[*conn]bool{}}
+	for i := range h.news {
+		h.news[i] = make(chan struct{})
 	}
+	return h
 }
 
 // Run wakes connections until ctx ends, then says goodbye to them and waits
@@ -73,11 +94,7 @@ func (h *Hub) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		select {
 		case <-token:
-			h.Wake()
-		case <-ctx.Done():
-		}
-		select {
-		case <-time.After(h.wait()):
+			h.wakeAll(ctx)
 		case <-ctx.Done():
 		}
 	}
@@ -88,27 +105,28 @@ func (h *Hub) Run(ctx context.Context) {
 	h.all.Wait()
 }
 
-// wait is the pause after a wake. Up to 250 connections are told four times a
-// second; more share that, so that a thousand watchers, told once a second, do
-// not take from sending what sending needs.
-func (h *Hub) wait() time.Duration { return max(h.pace, time.Duration(h.Len())*share) }
-
-// turn is when a connection is told within a wake: at once where few are, else
-// at a moment of its own, so that all of them are never told at the same time.
-func (h *Hub) turn() time.Duration {
-	spread := h.wait() - h.pace
-	if spread <= 0 {
-		return 0
-	}
-	return rand.N(spread)
-}
-
-// Wake lets every connection look for news.
-func (h *Hub) Wake() {
+// wakeAll lets every connection look for news, and returns when the next wake
+// may come. Few are woken at once; many row by row, spread over that time.
+func (h *Hub) wakeAll(ctx context.Context) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	close(h.news)
-	h.news = make(chan struct{})
+	h.wake++
+	at, step := 0, 1
+	if len(h.conns) <= few {
+		step = rows
+	}
+	h.mu.Unlock()
+	for ; at < rows && ctx.Err() == nil; at += step {
+		h.mu.Lock()
+		for i := at; i < at+step; i++ {
+			close(h.news[i])
+			h.news[i] = make(chan struct{})
+		}
+		h.mu.Unlock()
+		select {
+		case <-time.After(h.pace * time.Duration(step) / rows):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // Len is the number of connections.
@@ -118,10 +136,18 @@ func (h *Hub) Len() int {
 	return len(h.conns)
 }
 
-func (h *Hub) next() <-chan struct{} {
+// Wakes is how many wakes there were; see Source.
+func (h *Hub) Wakes() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.news
+	return h.wake
+}
+
+// next is closed at the next wake of a row; wake is how many there were.
+func (h *Hub) next(row int) (news <-chan struct{}, wake uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.news[row], h.wake
 }
 
 var (
@@ -145,7 +171,10 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, src Source, origin f
 	if origin == nil {
 		origin = func(*http.Request) bool { return true }
 	}
-	up := websocket.Upgrader{CheckOrigin: origin, ReadBufferSize: 512, WriteBufferSize: 4096, HandshakeTimeout: h.writeWait}
+	up := websocket.Upgrader{
+		CheckOrigin: origin, ReadBufferSize: 512, WriteBufferSize: 512, HandshakeTimeout: h.writeWait,
+		EnableCompression: true, // a Message is compressed once, however many read it
+	}
 	ws, err := up.Upgrade(w, r, nil)
 	if err != nil {
 		return err // Upgrade has answered
@@ -163,6 +192,8 @@ func (h *Hub) admit(c *conn) error {
 	case len(h.conns) >= maxConns:
 		return errMany
 	}
+	h.last = (h.last + 1) % rows
+	c.row = h.last
 	h.conns[c] = true
 	h.all.Add(1)
 	return nil
@@ -178,6 +209,7 @@ func (h *Hub) leave(c *conn) {
 // conn is one connection. Its run goroutine is the only one that writes.
 type conn struct {
 	hub *Hub
+	row int
 	src Source
 	ws  *websocket.Conn
 }
@@ -214,26 +246,27 @@ func (c *conn) talk(gone <-chan struct{}) error {
 	defer ping.Stop()
 	for {
 		// Asked for before Next, so that what happens during it is not missed.
-		news := c.hub.next()
-		body, err := c.src.Next()
+		news, wake := c.hub.next(c.row)
+		m, err := c.src.Next(wake)
 		if err != nil {
 			return c.bye(websocket.ClosePolicyViolation, err)
 		}
-		if body != nil {
-			if err := c.write(body); err != nil {
+		if m != nil {
+			if err := c.write(m); err != nil {
 				return err
 			}
 			beat.Reset(beatEach)
 		}
-		var turn <-chan time.Time
 		for waiting := true; waiting; {
 			select {
 			case <-news:
-				news, turn = nil, time.After(c.hub.turn())
-			case <-turn:
 				waiting = false
 			case <-beat.C:
-				if err := c.write(c.src.Beat()); err != nil {
+				m, err := c.src.Beat()
+				if err != nil {
+					return c.bye(websocket.CloseInternalServerErr, err)
+				}
+				if err := c.write(m); err != nil {
 					return err
 				}
 			case <-ping.C:
@@ -249,11 +282,11 @@ func (c *conn) talk(gone <-chan struct{}) error {
 	}
 }
 
-func (c *conn) write(body []byte) error {
+func (c *conn) write(m *Message) error {
 	if err := c.ws.SetWriteDeadline(time.Now().Add(c.hub.writeWait)); err != nil {
 		return fmt.Errorf("live: %w", err)
 	}
-	if err := c.ws.WriteMessage(websocket.TextMessage, body); err != nil {
+	if err := c.ws.WritePreparedMessage(m.prepared); err != nil {
 		return fmt.Errorf("live: the other end left, or took nothing for %s: %w", c.hub.writeWait, err)
 	}
 	return nil

@@ -1,12 +1,13 @@
 package live
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +39,7 @@ type reader struct {
 	told int64
 }
 
-func (r *reader) Next() ([]byte, error) {
+func (r *reader) Next(uint64) (*Message, error) {
 	if r.p.fail.Load() {
 		return nil, errors.New("enough")
 	}
@@ -47,10 +48,14 @@ func (r *reader) Next() ([]byte, error) {
 		return nil, nil
 	}
 	r.told = v
-	return append(fmt.Appendf(nil, "%d ", v), bytes.Repeat([]byte("x"), r.p.bulk)...), nil
+	body := fmt.Appendf(nil, "%d ", v)
+	for len(body) < r.p.bulk { // nothing that could be compressed
+		body = append(body, rand.Text()...)
+	}
+	return NewMessage(body)
 }
 
-func (r *reader) Beat() []byte { return []byte("beat") }
+func (r *reader) Beat() (*Message, error) { return NewMessage([]byte("beat")) }
 
 func open(t *testing.T, tune func(*post)) *post {
 	t.Helper()
@@ -273,16 +278,34 @@ func until(t *testing.T, cond func() bool) {
 	}
 }
 
-// A few are told four times a second, a thousand once.
-func TestManyShareThePace(t *testing.T) {
-	h := NewHub(nil)
-	for n, want := range map[int]time.Duration{0: pace, 12: pace, 250: pace, 1000: time.Second, 2000: 2 * time.Second} {
-		h.conns = map[*conn]bool{}
-		for range n {
-			h.conns[&conn{}] = true
+// Many are woken row by row: each of them hears every change, at the pace at
+// which a few do, and never all at the same moment.
+func TestManyAreWokenInRows(t *testing.T) {
+	p := open(t, func(p *post) { p.hub.pace = 160 * time.Millisecond })
+	var conns []*websocket.Conn
+	for range few + 36 {
+		conns = append(conns, p.dial(t))
+	}
+	until(t, func() bool { return p.hub.Len() == len(conns) })
+	for v := int64(1); v <= 3; v++ {
+		heard := make([]time.Time, len(conns))
+		p.tell(v)
+		var wg sync.WaitGroup
+		for i, ws := range conns {
+			wg.Go(func() {
+				n, err := reads(ws, v)
+				if err != nil || n != 1 {
+					t.Errorf("value %d came with message %d: %v", v, n, err)
+				}
+				heard[i] = time.Now()
+			})
 		}
-		if got := h.wait(); got != want {
-			t.Errorf("%d connections: %s, want %s", n, got, want)
+		if wg.Wait(); t.Failed() {
+			t.FailNow()
+		}
+		first, last := slices.MinFunc(heard, time.Time.Compare), slices.MaxFunc(heard, time.Time.Compare)
+		if spread := last.Sub(first); spread < p.hub.pace/2 {
+			t.Errorf("all heard value %d within %s", v, spread)
 		}
 	}
 }

@@ -107,7 +107,10 @@
 
   const hear = m => {
     heard = performance.now(); at = m.at; wait = 1000;
-    if (m.n !== ++count) { dial(); return; }
+    if (m.n) { // what the page shows next; it must show what that was made from
+      if ((m.from || 0) !== count) { dial(); return; }
+      count = m.n;
+    }
     if (lost && m.parts) { lost = false; $$("[data-box]").forEach(b => { b.disabled = false; }); }
     if (m.lamp && !lost) { root.dataset.lamp = m.lamp; icon.href = icon.dataset[m.lamp] || icon.dataset.lost; }
     if (m.title && !lost) document.title = m.title;

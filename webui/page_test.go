@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,12 +39,26 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 		"ev_part_sent", "ev_part_unknown", "ev_part_refused", "ev_report_delivered", "ev_report_undelivered",
 		"ev_report_part_delivered", "ev_report_part_undelivered", "resume", "restart", "man_managers", "man_technicians", "man_tills", "man_failures", "set_ways", "set_values", "set_keys", "set_people", "set_log", "set_backup", "set_by_default", "set_by_store", "step_password", "step_place", "step_modem", "step_pin", "step_test", "scope_send", "scope_read", "scope_manage",
 		"scope_admin", "scope_query", "may_cashier", "may_manager", "may_technician", "quota_parts_per_minute", "quota_parts_per_hour", "quota_parts_per_day",
-		"quota_recipients_per_month", "sub_contacts", "sub_texts", "sub_campaigns", "sub_bookings", "sub_rules", "role_owner", "role_manager", "role_technician", "role_cashier",
+		"quota_recipients_per_month", "sub_contacts", "who_given", "who_none", "who_withdrawn", "who_optout", "who_out", "is_given", "is_none", "is_withdrawn", "is_optout", "is_out", "f_id", "f_name", "f_first_name", "f_last_name", "f_number", "f_email", "f_birthday", "f_status",
+		"hint_id", "hint_name", "hint_number", "hint_status", "type_text", "type_number", "type_date", "type_yesno", "type_list", "channel_sms", "channel_email", "booking_pending", "booking_confirmed", "booking_rejected", "booking_cancelled",
+		"sub_texts", "sub_campaigns", "sub_bookings", "sub_rules", "role_owner", "role_manager", "role_technician", "role_cashier",
 	} {
 		used[k] = true
 	}
 	for _, k := range composed {
 		used[k] = true
+	}
+	for _, w := range whys {
+		used[w.key] = true
+	}
+	for _, kind := range []string{"number", "date", "yesno"} {
+		used["bad_attribute_"+kind] = true
+	}
+	said := refusals(t)
+	for key := range words() {
+		if code, ok := strings.CutPrefix(key, "bad_"); ok && strings.Contains(said, `"`+code+`"`) {
+			used[key] = true
+		}
 	}
 	for _, chapter := range book().chapters {
 		used["ch_"+chapter], used["ch_"+chapter+"_text"] = true, true
@@ -76,6 +91,29 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 			t.Errorf("%q is in words.csv and is never said", key)
 		}
 	}
+}
+
+// refusals are the sources of whoever refuses what a form says, by code.
+func refusals(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, dir := range []string{".", "../queue", "../queue/outreach", "../queue/text"} {
+		files, err := filepath.Glob(dir + "/*.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			body, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(body)
+		}
+	}
+	return all.String()
 }
 
 func args(s string) string {

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/route"
 	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
@@ -57,7 +58,7 @@ func openShop(t *testing.T, routes ...route.Route) *shop {
 		t.Fatal(err)
 	}
 	s.db = db
-	if s.queue, err = queue.New(queue.Config{DB: db, Country: "NL", Location: time.UTC, DrainWait: time.Second}); err != nil {
+	if s.queue, err = queue.New(queue.Config{DB: db, Country: "NL", Location: time.UTC, DrainWait: time.Second, Steward: outreach.Steward()}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range routes {
@@ -295,6 +296,7 @@ func furnish(t *testing.T) *furnished {
 	if _, err := f.site.API.AddKey(t.Context(), "till-1", []api.Scope{api.Send}, "test"); err != nil {
 		t.Fatal(err)
 	}
+	f.register()
 	return f
 }
 
@@ -306,7 +308,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
-		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/contacts?", "/contacts?who=withdrawn&", "/contacts?q=zebra&", "/contacts/new?", "/contact/D1001?", "/contact/D1001/edit?", "/contact/D1001/erase?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

@@ -204,6 +204,10 @@ func (v *Value) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// FoldName is how the name of an attribute is kept and compared: capitals,
+// blanks around it and the way an accent was typed mean nothing.
+func FoldName(name string) string { return fold(name) }
+
 // Attributes by folded name.
 type Attributes map[string]Value
 

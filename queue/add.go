@@ -306,6 +306,9 @@ func (q *Queue) AddTx(tx *store.Tx, m *Message) error {
 			return err
 		}
 	}
+	if err := q.express(tx, m); err != nil {
+		return err
+	}
 	if err := messages.Insert(tx, m); err != nil {
 		return err
 	}

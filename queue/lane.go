@@ -37,6 +37,7 @@ type runner struct {
 	known   string // the last identity that was not empty: trust is about it
 	quota   Quota
 	favour  favour
+	perches []*perch      // of lanes that stand idle, the one that came first first
 	pace    time.Duration // a message is in its hands, lately; 0: not known
 }
 
@@ -135,11 +136,12 @@ func (r *runner) startLanes(ctx context.Context, lanes *sync.WaitGroup) <-chan s
 func (r *runner) lane(ctx context.Context, n int) {
 	var rest time.Duration
 	var avoid ID
-	var f *flight // what was taken with the last verdict
+	var f *flight // what was taken with the last verdict, or handed to it
 	rung := false // somebody said that there is something
 	for takes := 1; ; takes++ {
 		// News from here on is not missed, however long take and send last.
 		news := r.news()
+		handed := f != nil
 		if f == nil {
 			var ok bool
 			if news, ok = r.waitReady(ctx, n); !ok {
@@ -160,11 +162,13 @@ func (r *runner) lane(ctx context.Context, n int) {
 				continue
 			default:
 				takes-- // an empty look is no take
-				rung = wait(ctx, r.q.alarm(next), news, r.bell)
+				f, rung = r.idle(ctx, n, r.q.alarm(next), news)
 				continue
 			}
 		}
-		r.ring() // there may be more: let another lane look
+		if !handed {
+			r.ring() // there may be more: let another lane look
+		}
 		id := f.m.ID
 		var offered bool
 		if f, offered = r.carry(ctx, n, f, want{oldest: (takes+1)%oldestEvery == 0}); offered {

@@ -159,11 +159,16 @@ func (a *account) closed(now time.Time) (until time.Time, limit int) {
 // it whole: zero if it can. A message of more parts than a window allows at all
 // may begin an untouched window, or it would wait for ever.
 func (q *Queue) noRoom(tx *store.Tx, w want, id []byte) (until time.Time, err error) {
-	a, now := w.quota, w.now.In(q.cfg.Location)
 	m, err := messages.Get(tx, id)
 	if err != nil || m == nil {
 		return time.Time{}, err
 	}
+	return q.fits(tx, w, m)
+}
+
+// fits is noRoom for a message that was read.
+func (q *Queue) fits(tx *store.Tx, w want, m *Message) (until time.Time, err error) {
+	a, now := w.quota, w.now.In(q.cfg.Location)
 	out := m.outbound()
 	parts := len(out.Todo())
 	for _, w := range a.walls(a.quota, now) {

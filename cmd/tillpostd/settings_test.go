@@ -129,7 +129,7 @@ func TestSettingsFromCallToForce(t *testing.T) {
 	b.start()
 	b.makeKey("send,admin")
 	id := b.post(hello("+31612345678", "Before.")).ID
-	b.becomes(id, "sent")
+	b.becomes(id, "delivered")
 
 	origin := func(key string) (string, any) {
 		var page wire.Page[wire.Setting]
@@ -164,8 +164,8 @@ func TestSettingsFromCallToForce(t *testing.T) {
 		out, _, code := b.tillpost("routes")
 		return code == 0 && strings.Contains(out, "ready"), out
 	})
-	b.becomes(b.post(hello("+31612345678", "After.")).ID, "sent")
-	b.becomes(id, "sent")
+	b.becomes(b.post(hello("+31612345678", "After.")).ID, "delivered")
+	b.becomes(id, "delivered")
 	b.must("settings", "limits.max_parts", "null")
 	eventually(t, "and goes back", func() (bool, string) {
 		o, v := origin("limits.max_parts")

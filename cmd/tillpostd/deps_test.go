@@ -28,6 +28,7 @@ var mayImport = []struct {
 	{"queue/outreach", []string{"queue", "queue/route", "queue/store", "queue/text"}, "what causes messages ends in queue.Add"},
 	{"queue/route", nil, "the seam is plain data: standard library only"},
 	{"queue/route/email", []string{"queue/route", "queue/text"}, "a route like the others"},
+	{"queue/route/email/mailsim", nil, "the simulator judges the route, so it may not share its code"},
 	{"queue/route/routetest", []string{"queue/route"}, "the suite knows the contract and nothing else"},
 	{"queue/store", nil, "the store does not know what it stores"},
 	{"queue/text", nil, "the only cutter of texts serves everybody, so it needs nobody"},
@@ -59,6 +60,7 @@ var livesIn = map[string]string{
 	"github.com/coreos/go-systemd":      "systemd",
 	"github.com/rivo/uniseg":            "queue/text",
 	"github.com/mozillazg/go-unidecode": "queue/text",
+	"github.com/wneessen/go-mail":       "queue/route/email",
 }
 
 // The seven of the brief: each must really be used.

@@ -192,6 +192,8 @@ func (s *furnished) everyPage() []pageAt {
 		{"settings-values", "/settings/values"},
 		{"settings-keys", "/settings/keys"},
 		{"settings-people", "/settings/people"},
+		{"settings-hooks", "/settings/hooks"},
+		{"settings-hook", "/settings/hooks/software"},
 		{"settings-log", "/settings/log"},
 		{"settings-backup", "/settings/backup"},
 		{"way-modem", "/ways/Counter"},

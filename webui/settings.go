@@ -30,7 +30,13 @@ type settingsView struct {
 	Key    string // that was just made: it is shown once
 	People []door.Person
 	Lines  []recent.Line
+
+	Hooks    []hookView
+	HookForm hookForm
 }
+
+// HookFields are the fields of a new webhook.
+func (v *settingsView) HookFields() *hookPage { return &hookPage{page: v.page, Form: v.HookForm} }
 
 // pageOf the settings: its address, the right it needs and its template.
 type pageOf struct {
@@ -40,7 +46,7 @@ type pageOf struct {
 
 // settingsPages in the order in which they are named.
 var settingsPages = []pageOf{
-	{"ways", looks}, {"values", steers}, {"keys", steers}, {"people", grants}, {"log", steers}, {"backup", steers},
+	{"ways", looks}, {"values", steers}, {"keys", steers}, {"people", grants}, {"hooks", steers}, {"log", steers}, {"backup", steers},
 }
 
 // Pages are the other pages of the settings that somebody may see.
@@ -95,6 +101,11 @@ func (s *Site) renderSettings(w http.ResponseWriter, status int, v *settingsView
 		v.Keys, v.Scopes = s.API.Keys(), api.Scopes
 	case "people":
 		v.People = s.door.People()
+	case "hooks":
+		if err := v.readHooks(); err != nil {
+			s.trouble(w, v.page, err)
+			return
+		}
 	case "log":
 		if s.cfg.Recent != nil {
 			v.Lines = s.cfg.Recent.Lines()

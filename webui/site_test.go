@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tillpost/queue"
+	"tillpost/queue/hook"
 	"tillpost/queue/outreach"
 	"tillpost/queue/route"
 	"tillpost/queue/route/routetest"
@@ -296,6 +297,9 @@ func furnish(t *testing.T) *furnished {
 	if _, err := f.site.API.AddKey(t.Context(), "till-1", []api.Scope{api.Send}, "test"); err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := f.site.API.Hooks().Set(t.Context(), hook.Hook{Name: "software", URL: "https://software.example/hook", Off: true}); err != nil {
+		t.Fatal(err)
+	}
 	f.register()
 	return f
 }
@@ -308,7 +312,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
-		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/contacts?", "/contacts?who=withdrawn&", "/contacts?q=zebra&", "/contacts/new?", "/contact/D1001?", "/contact/D1001/edit?", "/contact/D1001/erase?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/hooks?", "/settings/hooks/software?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/contacts?", "/contacts?who=withdrawn&", "/contacts?q=zebra&", "/contacts/new?", "/contact/D1001?", "/contact/D1001/edit?", "/contact/D1001/erase?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

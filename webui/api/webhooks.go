@@ -12,6 +12,9 @@ import (
 	"tillpost/webui/api/wire"
 )
 
+// Hooks are the webhooks of the box, for its page.
+func (a *API) Hooks() *hook.Hooks { return a.hooks }
+
 func (a *API) listWebhooks(*call) (*reply, error) {
 	list, fares, err := a.hooks.List()
 	if err != nil {

@@ -42,7 +42,7 @@ var mayImport = []struct {
 var testsMayImport = map[string][]string{
 	"modem": {"modem/sim", "queue/route/routetest"},
 	"smpp":  {"smpp/smsc", "queue/route/routetest"},
-	"queue": {"queue/route/routetest"},
+	"queue": {"queue/route/routetest", "queue/route/email/mailsim"},
 	"webui": {"queue/route/routetest"},
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tillpost/webui/api/client"
+	"tillpost/webui/api/client/follow"
 	"tillpost/webui/api/wire"
 )
 
@@ -35,7 +36,6 @@ func operate(t *testing.T, b *box) *client.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		c.Close()
 		stop()
 		for range 2 {
 			if err := <-ended; err != nil {
@@ -122,7 +122,7 @@ func TestClientSaysWhenItIsNotABox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+
 	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "Tillpost") {
 		t.Errorf("%v", err)
 	}
@@ -150,7 +150,7 @@ func TestFollowTellsEveryEventInOrder(t *testing.T) {
 	done := errors.New("seen enough")
 	next := uint64(1)
 	after := uint64(0)
-	err := c.Follow(ctx, &after, func(e wire.Event) error {
+	err := follow.Events(ctx, c, &after, func(e wire.Event) error {
 		if e.Seq != next || e.Kind != "accepted" {
 			return fmt.Errorf("event %d %s, want %d", e.Seq, e.Kind, next)
 		}
@@ -182,7 +182,7 @@ func TestFollowEndsWithTheKey(t *testing.T) {
 	defer cancel()
 	before := b.api.hub.Len()
 	ended := make(chan error, 1)
-	go func() { ended <- c.Follow(ctx, nil, func(wire.Event) error { return nil }) }()
+	go func() { ended <- follow.Events(ctx, c, nil, func(wire.Event) error { return nil }) }()
 	until(t, func() bool { return b.api.hub.Len() == before+1 })
 	if err := socket.RevokeKey(ctx, "office"); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestFollowEndsWithTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c2.Follow(ctx, nil, func(wire.Event) error { return nil })
+	err = follow.Events(ctx, c2, nil, func(wire.Event) error { return nil })
 	if p, ok := errors.AsType[*wire.Problem](err); !ok || p.Status != 403 {
 		t.Errorf("a till follows everything: %v", err)
 	}

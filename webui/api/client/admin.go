@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
+	"net/url"
 
 	"tillpost/webui/api/wire"
 )
@@ -22,12 +22,12 @@ func (c *Client) Export(ctx context.Context, number string) (out wire.About, err
 // Backup writes a copy of the whole store to w and returns its length. It takes
 // as long as ctx allows; a copy that breaks off is an error.
 func (c *Client) Backup(ctx context.Context, w io.Writer) (int64, error) {
-	resp, err := c.get(ctx, "POST", prefix+"/backup")
+	resp, err := c.get(ctx, "POST", Prefix+"/backup")
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
-	n, err := io.Copy(w, resp.Body)
+	defer resp.Close()
+	n, err := io.Copy(w, resp)
 	if err != nil {
 		return n, fmt.Errorf("client: the backup broke off after %d bytes: %w", n, err)
 	}
@@ -43,30 +43,35 @@ func (c *Client) Raw(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	defer resp.Close()
+	body, err := io.ReadAll(io.LimitReader(resp, maxReply))
 	if err != nil {
 		return nil, fmt.Errorf("client: the answer to GET %s broke off: %w", path, err)
 	}
 	return body, nil
 }
 
-// get makes a call whose answer is not JSON. The caller closes its body.
-func (c *Client) get(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
+// get makes a call whose answer is not JSON. The caller closes it.
+func (c *Client) get(ctx context.Context, method, path string) (*response, error) {
+	resp, err := c.exchange(ctx, request{method: method, target: path})
 	if err != nil {
-		return nil, fmt.Errorf("client: %w", err)
+		return nil, c.NoBox(err)
 	}
-	req.Header = c.header("")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.noBox(err)
-	}
-	if resp.StatusCode >= 300 {
-		defer resp.Body.Close()
-		return nil, refused(resp)
+	if resp.status >= 300 {
+		defer resp.Close()
+		return nil, Refused(resp.reason, resp.header.Get, resp)
 	}
 	return resp, nil
+}
+
+// Read reads a list of the API that this package has no call for into out.
+func (c *Client) Read(ctx context.Context, path string, q url.Values, out any) error {
+	return c.call(ctx, "GET", path, q, "", nil, out)
+}
+
+// Upload posts a file as it is, a CSV, and reads the answer into out.
+func (c *Client) Upload(ctx context.Context, path string, options url.Values, file []byte, out any) error {
+	return c.ask(ctx, request{method: "POST", target: target(path, options), kind: "text/csv", body: file}, out)
 }
 
 // Settings lists every setting, as it is in force, and where it comes from.

@@ -5,26 +5,23 @@
 // back as a *wire.Problem in the box's words, and that Send may be repeated:
 // it names its request, and repeats it itself when the answer was lost.
 //
-// It imports webui/api/wire for what is spelled in JSON.
+// It imports webui/api/wire for what is spelled in JSON, and neither net/http
+// nor TLS: it is most of what an operator's command starts with.
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"tillpost/webui/api/wire"
 )
@@ -35,23 +32,32 @@ type Config struct {
 	URL    string // such as http://127.0.0.1:8080
 	Key    string // tp_…
 
+	// Secure makes a connection to an https address a safe one, which host
+	// vouches for. It is asked of the caller because TLS makes every start of a
+	// program longer; without it an https address is refused.
+	Secure func(ctx context.Context, conn net.Conn, host string) (net.Conn, error)
+
 	Lang    string        // of the plain words; empty: the shop's
 	Timeout time.Duration // of one call, where ctx has no earlier deadline; default 30 s
 }
 
-// Client talks to one box. It is safe for use by many goroutines.
+// Client talks to one box. It is safe for use by many goroutines, and keeps
+// nothing open between calls.
 type Client struct {
 	cfg  Config
-	base string
-	http *http.Client
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	host string // as the Host header names it
+	path string // before the API's own, where the box stands behind another server
+	addr string // to dial, where there is no socket
+	tls  bool
 }
 
 // ErrNoBox is a box that does not answer at all.
 var ErrNoBox = errors.New("the box does not answer")
 
+// Prefix is where the API begins.
+const Prefix = "/api/v1"
+
 const (
-	prefix   = "/api/v1"
 	maxReply = 64 << 20
 	tries    = 3 // of a named call whose answer was lost
 )
@@ -59,36 +65,28 @@ const (
 // New readies a client. Nothing is dialled yet.
 func New(cfg Config) (*Client, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
-	c := &Client{cfg: cfg, base: strings.TrimSuffix(cfg.URL, "/")}
-	var d net.Dialer
-	c.dial = d.DialContext
 	if cfg.Socket != "" {
 		if cfg.URL != "" {
 			return nil, errors.New("client: set a socket or an address, not both")
 		}
-		c.base = "http://tillpost"
-		c.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", cfg.Socket)
-		}
+		return &Client{cfg: cfg, host: "tillpost"}, nil
 	}
-	u, err := url.Parse(c.base)
+	u, err := url.Parse(cfg.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("client: %q is not the address of a box. Write it as http://192.0.2.7:8080", cfg.URL)
 	}
-	c.http = &http.Client{
-		Transport: &http.Transport{DialContext: c.dial, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute},
-		// A box does not send its callers elsewhere; whoever does gets no key.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	c := &Client{cfg: cfg, host: u.Host, path: strings.TrimSuffix(u.EscapedPath(), "/"), tls: u.Scheme == "https"}
+	if c.tls && cfg.Secure == nil {
+		return nil, fmt.Errorf("client: %s wants TLS, and this program was made without", cfg.URL)
 	}
+	port := map[bool]string{false: "80", true: "443"}[c.tls]
+	c.addr = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 	return c, nil
 }
 
-// Close drops idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
 // Send hands over one message. It is on the disk of the box when Send returns.
 func (c *Client) Send(ctx context.Context, in wire.Send) (wire.Message, error) {
-	return c.SendAs(ctx, rand.Text(), in)
+	return c.SendAs(ctx, freshName(), in)
 }
 
 // SendAs is Send under a name of the caller's own: the same name with the same
@@ -101,6 +99,10 @@ func (c *Client) SendAs(ctx context.Context, name string, in wire.Send) (out wir
 		}
 	}
 }
+
+// freshName names a call. Nobody gains by guessing it, so that a random source
+// for secrets, which takes a while to wake, is not needed.
+func freshName() string { return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()) }
 
 // Message looks at one message.
 func (c *Client) Message(ctx context.Context, id string) (out wire.Message, err error) {
@@ -140,12 +142,12 @@ func (c *Client) Cancel(ctx context.Context, id string) (out wire.Message, err e
 
 // Resend sends an ended or unknown message once more.
 func (c *Client) Resend(ctx context.Context, id string) (out wire.Message, err error) {
-	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/resend", nil, rand.Text(), nil, &out)
+	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/resend", nil, freshName(), nil, &out)
 }
 
 // Settle decides a message whose outcome is unknown.
 func (c *Client) Settle(ctx context.Context, id string, as wire.State) (out wire.Message, err error) {
-	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/settle", nil, rand.Text(), wire.Settle{State: as}, &out)
+	return out, c.call(ctx, "POST", "/messages/"+url.PathEscape(id)+"/settle", nil, freshName(), wire.Settle{State: as}, &out)
 }
 
 // Preview shows what would be sent of a text.
@@ -256,75 +258,32 @@ func (c *Client) Events(ctx context.Context, after uint64, limit int) (out wire.
 	return out, c.call(ctx, "GET", "/events", q, "", nil, &out)
 }
 
-// silence is how long a followed box may say nothing; it beats every 4 s.
-const silence = 15 * time.Second
-
-// Follow calls fn for every event from now on, or after the event given, until
-// ctx ends, fn fails, or the connection breaks.
-func (c *Client) Follow(ctx context.Context, after *uint64, fn func(wire.Event) error) error {
-	u := "ws" + strings.TrimPrefix(c.base, "http") + prefix + "/live"
-	if after != nil {
-		u += "?after=" + strconv.FormatUint(*after, 10)
-	}
-	d := websocket.Dialer{NetDialContext: c.dial, HandshakeTimeout: c.cfg.Timeout}
-	ws, resp, err := d.DialContext(ctx, u, c.header(""))
-	if err != nil {
-		if resp != nil {
-			defer resp.Body.Close()
-			if resp.StatusCode >= 400 {
-				return refused(resp)
-			}
-		}
-		return c.noBox(err)
-	}
-	stop := context.AfterFunc(ctx, func() { ws.Close() })
-	defer func() {
-		stop()
-		ws.Close()
-	}()
-	for {
-		if err := ws.SetReadDeadline(time.Now().Add(silence)); err != nil {
-			return c.noBox(err)
-		}
-		var news wire.Happened
-		if err := ws.ReadJSON(&news); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("client: the connection to the box broke: %w", err)
-		}
-		for _, e := range news.Items {
-			if err := fn(e); err != nil {
-				return err
-			}
-		}
-	}
-}
-
 func set(q url.Values, name, value string) {
 	if value != "" {
 		q.Set(name, value)
 	}
 }
 
-func (c *Client) header(name string) http.Header {
-	h := http.Header{}
+// Header is what every call says of its caller.
+func (c *Client) Header() map[string]string {
+	h := map[string]string{}
 	if c.cfg.Key != "" {
-		h.Set("Authorization", "Bearer "+c.cfg.Key)
+		h["Authorization"] = "Bearer " + c.cfg.Key
 	}
 	if c.cfg.Lang != "" {
-		h.Set("Accept-Language", c.cfg.Lang)
-	}
-	if name != "" {
-		h.Set("Idempotency-Key", name)
+		h["Accept-Language"] = c.cfg.Lang
 	}
 	return h
 }
 
-func (c *Client) noBox(err error) error {
-	where := c.base
-	if c.cfg.Socket != "" {
-		where = c.cfg.Socket
+// Base is the name by which the box is called, and the path before the API's.
+func (c *Client) Base() string { return c.host + c.path }
+
+// NoBox says where no box answered, and why: an ErrNoBox.
+func (c *Client) NoBox(err error) error {
+	where := c.cfg.Socket
+	if where == "" {
+		where = c.cfg.URL
 	}
 	return fmt.Errorf("client: %w at %s: %w", ErrNoBox, where, err)
 }
@@ -335,56 +294,58 @@ var errLost = errors.New("the answer was lost")
 // call does one request. name is its Idempotency-Key, in its JSON body, out
 // what the answer is read into; each may be absent.
 func (c *Client) call(ctx context.Context, method, path string, q url.Values, name string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	var body io.Reader
+	r := request{method: method, target: target(path, q), name: name}
 	if in != nil {
-		raw, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if r.body, err = json.Marshal(in); err != nil {
 			return fmt.Errorf("client: %w", err)
 		}
-		body = bytes.NewReader(raw)
+		r.kind = "application/json"
 	}
-	target := c.base + prefix + path
+	return c.ask(ctx, r, out)
+}
+
+func target(path string, q url.Values) string {
+	t := Prefix + path
 	if len(q) > 0 {
-		target += "?" + q.Encode()
+		t += "?" + q.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	return t
+}
+
+// ask makes a call and reads its answer into out, if there is one.
+func (c *Client) ask(ctx context.Context, r request, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	resp, err := c.exchange(ctx, r)
 	if err != nil {
-		return fmt.Errorf("client: %w", err)
+		return fmt.Errorf("%w (%w)", c.NoBox(err), errLost)
 	}
-	req.Header = c.header(name)
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	defer resp.Close()
+	if resp.status >= 300 {
+		return Refused(resp.reason, resp.header.Get, resp)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("%w (%w)", c.noBox(err), errLost)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		return refused(resp)
-	}
-	if out == nil || resp.StatusCode == http.StatusNoContent {
+	if out == nil || resp.status == 204 {
 		return nil
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(out); err != nil {
-		return fmt.Errorf("client: the answer to %s %s cannot be read: %w (%w)", method, path, err, errLost)
+	if err := json.NewDecoder(io.LimitReader(resp, maxReply)).Decode(out); err != nil {
+		return fmt.Errorf("client: the answer to %s %s cannot be read: %w (%w)", r.method, r.target, err, errLost)
 	}
 	return nil
 }
 
-// refused reads the problem of an answer.
-func refused(resp *http.Response) error {
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+// Refused reads the problem of an answer, whose status is spelled as 404 Not
+// Found.
+func Refused(status string, header func(string) string, body io.Reader) error {
+	raw, err := io.ReadAll(io.LimitReader(body, 1<<20))
 	if err != nil {
-		return fmt.Errorf("client: the box refused with %s, and its reason was lost: %w", resp.Status, err)
+		return fmt.Errorf("client: the box refused with %s, and its reason was lost: %w", status, err)
 	}
 	p := &wire.Problem{}
-	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/problem+json") || json.Unmarshal(raw, p) != nil {
-		return fmt.Errorf("client: %s, which does not come from a Tillpost box: %.200s", resp.Status, raw)
+	if !strings.HasPrefix(header("Content-Type"), "application/problem+json") || json.Unmarshal(raw, p) != nil {
+		return fmt.Errorf("client: %s, which does not come from a Tillpost box: %.200s", status, raw)
 	}
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
+	if s, err := strconv.Atoi(header("Retry-After")); err == nil {
 		p.RetryAfter = time.Duration(s) * time.Second
 	}
 	return p

@@ -2,8 +2,8 @@
 
 .PHONY: build run test check bench crash soak cross fmt clean
 
-build: ## binaries of this machine into bin/
-	go build -buildvcs=auto -o bin/ ./cmd/...
+build: ## binaries of this machine into bin/, made as those that are shipped
+	CGO_ENABLED=0 go build -buildvcs=auto -o bin/ ./cmd/...
 
 run: build ## the whole product with two simulated modems and a simulated SMSC
 	bin/tillpostd -demo

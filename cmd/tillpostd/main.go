@@ -23,9 +23,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	_ "time/tzdata" // a shop's time zone must be known on the smallest system
+
+	"tillpost/cmd/tillpost/whole"
 )
 
 const defaultBootFile = "/etc/tillpost/tillpost.toml"
@@ -38,6 +41,12 @@ const (
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "tillpost" { // the operator's command, which is small, hands over to us
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := whole.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2) // room for both: none may be lost
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"archive/zip"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/queue"
 	"tillpost/queue/store"
 )
@@ -35,7 +36,7 @@ func shelf(t *testing.T, dir string, fn func(q *queue.Queue, db *store.DB)) {
 func tell(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), append([]string{"-socket", filepath.Join(t.TempDir(), "none.sock")}, args...), strings.NewReader(""), &out, &errs)
+	code = Run(t.Context(), append([]string{"-socket", filepath.Join(t.TempDir(), "none.sock")}, args...), strings.NewReader(""), &out, &errs)
 	return out.String(), errs.String(), code
 }
 
@@ -72,7 +73,7 @@ func TestBackupWhileTheBoxWorks(t *testing.T) {
 			t.Errorf("%s stays on the box", e.Name())
 		}
 	}
-	if _, errs, code := b.says(t, "", "backup", dir); code != failed || !strings.Contains(errs, "is a folder") {
+	if _, errs, code := b.says(t, "", "backup", dir); code != hand.Failed || !strings.Contains(errs, "is a folder") {
 		t.Errorf("exit %d, %s", code, errs)
 	}
 }
@@ -82,7 +83,7 @@ func TestRestoreRefusesWhileTheDaemonRuns(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "saturday.db")
 	b.must(t, "backup", file)
 	out, errs, code := b.says(t, "", "restore", "-data", b.dir, file)
-	if code != failed || !strings.Contains(errs, "the daemon is running") || out != "" {
+	if code != hand.Failed || !strings.Contains(errs, "the daemon is running") || out != "" {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }
@@ -102,7 +103,7 @@ func TestRestoreKeepsWhatWasThereAndForgetsAgain(t *testing.T) {
 		}
 	})
 	out, errs, code := tell(t, "restore", "-data", dir, file)
-	if code != done {
+	if code != hand.Done {
 		t.Fatalf("exit %d\n%s", code, errs)
 	}
 	wants(t, out, "1 person erased since", "is kept as")
@@ -144,7 +145,7 @@ func TestRestoreOverADamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errs, code := tell(t, "restore", "-data", dir, file)
-	if code != done || !strings.Contains(errs, "cannot be read") {
+	if code != hand.Done || !strings.Contains(errs, "cannot be read") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	shelf(t, dir, func(q *queue.Queue, _ *store.DB) {
@@ -168,7 +169,7 @@ func TestRestoreOfSomethingElse(t *testing.T) {
 	}
 	for _, file := range []string{cut, filepath.Join(dir, "nowhere.db")} {
 		_, errs, code := tell(t, "restore", "-data", dir, file)
-		if code != failed || !strings.Contains(errs, "nothing was changed") {
+		if code != hand.Failed || !strings.Contains(errs, "nothing was changed") {
 			t.Errorf("%s: exit %d\n%s", file, code, errs)
 		}
 	}
@@ -222,7 +223,7 @@ func TestSupport(t *testing.T) {
 	}
 	// Without a daemon it says so instead.
 	out, errs, code := tell(t, "support", file)
-	if code != done || !strings.Contains(errs, "could not be had") {
+	if code != hand.Done || !strings.Contains(errs, "could not be had") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package hand
 
 import (
 	"context"
@@ -10,30 +10,30 @@ import (
 )
 
 // settings shows every setting and where it comes from, or changes one.
-func (t *tool) settings(ctx context.Context, args []string) error {
+func (t *Tool) settings(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		return t.changeSetting(ctx, args)
 	}
-	list, err := t.box.Settings(ctx)
-	if err != nil || t.json {
-		return t.raw(wire.Page[wire.Setting]{Items: list}, err)
+	list, err := t.Box.Settings(ctx)
+	if err != nil || t.JSON {
+		return t.Raw(wire.Page[wire.Setting]{Items: list}, err)
 	}
-	rows := newTable(t.out)
-	rows.row("SETTING", "FROM", "VALUE")
+	rows := NewTable(t.Out)
+	rows.Row("SETTING", "FROM", "VALUE")
 	for _, s := range list {
 		value, err := json.Marshal(s.Value)
 		if err != nil {
 			return err
 		}
-		rows.row(s.Key, s.Origin, string(value))
+		rows.Row(s.Key, s.Origin, string(value))
 	}
-	return rows.flush()
+	return rows.Flush()
 }
 
 // changeSetting takes a dotted name and a value. What is no JSON is a text:
 // nobody wants to write "\"nl\"" in a shell.
-func (t *tool) changeSetting(ctx context.Context, args []string) error {
-	words, err := parse(flagSet("settings"), args, "KEY", "VALUE")
+func (t *Tool) changeSetting(ctx context.Context, args []string) error {
+	words, err := Parse(FlagSet("settings"), args, "KEY", "VALUE")
 	if err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (t *tool) changeSetting(ctx context.Context, args []string) error {
 		value = map[string]any{path[i]: value}
 	}
 	change, _ := value.(map[string]any) // made above: the path has at least one step
-	done, err := t.box.ChangeSettings(ctx, change)
-	if err != nil || t.json {
-		return t.raw(done, err)
+	done, err := t.Box.ChangeSettings(ctx, change)
+	if err != nil || t.JSON {
+		return t.Raw(done, err)
 	}
-	fmt.Fprintf(t.out, "%s is set; the box begins anew with it in a moment\n", strings.Join(done.Keys, ", "))
+	fmt.Fprintf(t.Out, "%s is set; the box begins anew with it in a moment\n", strings.Join(done.Keys, ", "))
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/modem/usb/usbtest"
 )
 
@@ -90,7 +91,7 @@ func TestDoctorAsksTheModem(t *testing.T) {
 	b.modem.mu.Unlock()
 	until(t, "the modem is ready", func() bool { return strings.Contains(b.must(t, "status"), "ready") })
 	out, errs, code := b.says(t, "", "doctor", "-root", c.root)
-	if code != failed || !strings.Contains(errs, "one thing wants a hand") {
+	if code != hand.Failed || !strings.Contains(errs, "one thing wants a hand") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	wants(t, out, "counter: The network offers no short messages over LTE.", "note: no modem is plugged in at any USB socket")
@@ -105,7 +106,7 @@ func TestDoctorNamesWhoHoldsAPort(t *testing.T) {
 	c.write("run/lock/LCK..ttyUSB3", "      4711\n", 0o644)
 	c.process(13, "ModemManager", "/usr/sbin/ModemManager")
 	out, errs, code := b.says(t, "", "doctor", "-root", c.root)
-	if code != failed || !strings.Contains(errs, "want a hand") {
+	if code != hand.Failed || !strings.Contains(errs, "want a hand") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	wants(t, out, "What wants a hand:", port+": is held by python3 /opt/pos/sms.py (process 12)", "stop it, or name another modem",
@@ -119,7 +120,7 @@ func TestDoctorExplainsUselessSticks(t *testing.T) {
 	c.tree.Plug("1-1.1", usbtest.Device{ID: "12d1:14dc", Interfaces: []usbtest.Interface{{Class: "02/06/00", Driver: "cdc_ether"}}})
 	c.tree.Plug("1-1.2", usbtest.Device{ID: "19d2:2000", Interfaces: []usbtest.Interface{{Class: "08/06/50", Driver: "usb-storage"}}})
 	out, _, code := b.says(t, "", "doctor", "-root", c.root)
-	if code != failed {
+	if code != hand.Failed {
 		t.Errorf("exit %d", code)
 	}
 	wants(t, out, "USB 1-1.1: the stick is in router mode", "USB 1-1.2: the stick still shows itself as a disk", "sudo apt-get install usb-modeswitch")
@@ -134,7 +135,7 @@ func TestDoctorSeesWhatTheDaemonMayNotOpen(t *testing.T) {
 	c.write("dev/ttyUSB2", "", 0o600)
 	c.write("dev/ttyUSB0", "", 0o600) // never opened, so nobody's trouble
 	out, _, code := b.says(t, "", "doctor", "-root", c.root)
-	if code != failed || strings.Count(out, "may not be opened by the daemon's user") != 1 {
+	if code != hand.Failed || strings.Count(out, "may not be opened by the daemon's user") != 1 {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	wants(t, out, filepath.Join(c.root, "dev/ttyUSB2")+": may not be opened", "with mode 0600", "group dialout")
@@ -147,7 +148,7 @@ func TestDoctorWithoutADaemon(t *testing.T) {
 	b.dir = t.TempDir() // nobody listens there
 	c.quectel("1-1.3", 0)
 	out, errs, code := b.says(t, "", "-json", "doctor", "-root", c.root)
-	if code != failed || !strings.Contains(errs, "one thing wants a hand") {
+	if code != hand.Failed || !strings.Contains(errs, "one thing wants a hand") {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 	var d diagnosis
@@ -162,11 +163,11 @@ func TestDoctorWithoutADaemon(t *testing.T) {
 func TestDoctorOfAnotherMachine(t *testing.T) {
 	b := newBox(t)
 	out, errs, code := b.says(t, "", "doctor", "-root", t.TempDir(), "too many")
-	if code != misuse || out != "" {
+	if code != hand.Misuse || out != "" {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	var o, e strings.Builder
-	if code := run(t.Context(), []string{"-url", "http://127.0.0.1:1", "-key", "k", "doctor"}, nil, &o, &e); code != misuse || !strings.Contains(e.String(), "the machine it runs on") {
+	if code := Run(t.Context(), []string{"-url", "http://127.0.0.1:1", "-key", "k", "doctor"}, nil, &o, &e); code != hand.Misuse || !strings.Contains(e.String(), "the machine it runs on") {
 		t.Errorf("exit %d: %s", code, e.String())
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/modem/usb"
 	"tillpost/queue/route"
 	"tillpost/webui/api/wire"
@@ -67,14 +68,14 @@ func systemBelow(root string) system {
 
 // doctor looks at the machine it runs on: the daemon, the sticks with their
 // ports, who else holds these, and what the box may do to a modem that hangs.
-func (t *tool) doctor(ctx context.Context, args []string) error {
-	flags := flagSet("doctor")
+func (t tool) doctor(ctx context.Context, args []string) error {
+	flags := hand.FlagSet("doctor")
 	root := flags.String("root", "/", "")
-	if _, err := parse(flags, args); err != nil {
+	if _, err := hand.Parse(flags, args); err != nil {
 		return err
 	}
-	if t.url != "" {
-		return errUse{"the doctor looks at the machine it runs on; -url is for others"}
+	if t.URL != "" {
+		return hand.ErrUse("the doctor looks at the machine it runs on; -url is for others")
 	}
 	d := diagnosis{Sticks: []patient{}, Trouble: []trouble{}}
 	t.examineDaemon(ctx, &d)
@@ -86,8 +87,8 @@ func (t *tool) doctor(ctx context.Context, args []string) error {
 	if os.Geteuid() != 0 {
 		d.Notes = append(d.Notes, "who holds a port, and what may be done to a stick, is seen whole by root alone: sudo tillpost doctor")
 	}
-	if t.json {
-		if err := t.raw(d, nil); err != nil {
+	if t.JSON {
+		if err := t.Raw(d, nil); err != nil {
 			return err
 		}
 	} else {
@@ -105,11 +106,11 @@ func (t *tool) doctor(ctx context.Context, args []string) error {
 
 // examineDaemon asks it. One that does not answer is trouble, and the rest is
 // looked at all the same.
-func (t *tool) examineDaemon(ctx context.Context, d *diagnosis) {
-	status, err := t.box.Status(ctx)
+func (t tool) examineDaemon(ctx context.Context, d *diagnosis) {
+	status, err := t.Box.Status(ctx)
 	if err != nil {
 		d.Daemon = "does not answer"
-		d.trouble("tillpostd", t.explain(err), "")
+		d.trouble("tillpostd", t.Explain(err), "")
 		return
 	}
 	d.Daemon = status.Status + ": " + status.Reason
@@ -125,8 +126,8 @@ func (t *tool) examineDaemon(ctx context.Context, d *diagnosis) {
 
 // examineRoute has the daemon ask a modem what keeps messages from going; what
 // cannot be asked that is no modem.
-func (t *tool) examineRoute(ctx context.Context, d *diagnosis, name string) {
-	found, err := t.box.Examine(ctx, name)
+func (t tool) examineRoute(ctx context.Context, d *diagnosis, name string) {
+	found, err := t.Box.Examine(ctx, name)
 	if p, ok := errors.AsType[*wire.Problem](err); ok && p.Code == "route_cannot" {
 		return
 	}
@@ -186,7 +187,7 @@ func (s system) examinePort(d *diagnosis, port usb.Port) portView {
 			if h.Lock != "" {
 				remedy += "; its lock is " + h.Lock
 			}
-			d.trouble(port.Device, fmt.Sprintf("is held by %s (process %d)", shorten(h.Command, 80), h.PID), remedy)
+			d.trouble(port.Device, fmt.Sprintf("is held by %s (process %d)", hand.Shorten(h.Command, 80), h.PID), remedy)
 		}
 	}
 	if why := rights(port.Device); why != "" && port.Use != usb.Silent {
@@ -253,41 +254,41 @@ var uses = map[usb.Use]string{
 	usb.Silent:   "diagnostics, GPS or the like: never opened",
 }
 
-func (t *tool) tell(d diagnosis) {
-	fmt.Fprintf(t.out, "tillpostd %s\n", d.Daemon)
+func (t tool) tell(d diagnosis) {
+	fmt.Fprintf(t.Out, "tillpostd %s\n", d.Daemon)
 	for _, p := range d.Sticks {
-		fmt.Fprintf(t.out, "\nUSB %s  %s (%s)\n", p.USB, p.Name, p.ID)
+		fmt.Fprintf(t.Out, "\nUSB %s  %s (%s)\n", p.USB, p.Name, p.ID)
 		if _, text := p.Mode.Why(); text != "" {
-			fmt.Fprintf(t.out, "  it %s\n", text)
+			fmt.Fprintf(t.Out, "  it %s\n", text)
 		}
-		rows := newTable(t.out)
+		rows := hand.NewTable(t.Out)
 		for _, port := range p.Ports {
 			by := ""
 			if len(port.Holders) > 0 {
 				h := port.Holders[0]
-				by = fmt.Sprintf("held by %s (process %d)", shorten(h.Command, 60), h.PID)
+				by = fmt.Sprintf("held by %s (process %d)", hand.Shorten(h.Command, 60), h.PID)
 			}
-			rows.row("  "+port.Device, fmt.Sprint("interface ", port.Interface), uses[port.Use], by)
+			rows.Row("  "+port.Device, fmt.Sprint("interface ", port.Interface), uses[port.Use], by)
 		}
 		for _, r := range p.Rungs {
 			may := "possible"
 			if r.Why != "" {
 				may = "not possible here: " + r.Why
 			}
-			rows.row("  "+r.Name, "if it hangs", may)
+			rows.Row("  "+r.Name, "if it hangs", may)
 		}
-		rows.flush() // to a buffer of ours: what is wrong with stdout shows at the end
+		rows.Flush() // to a buffer of ours: what is wrong with stdout shows at the end
 	}
 	if len(d.Trouble) > 0 {
-		fmt.Fprint(t.out, "\nWhat wants a hand:\n")
+		fmt.Fprint(t.Out, "\nWhat wants a hand:\n")
 		for n, tr := range d.Trouble {
-			fmt.Fprintf(t.out, "  %d. %s: %s\n", n+1, tr.About, tr.What)
+			fmt.Fprintf(t.Out, "  %d. %s: %s\n", n+1, tr.About, tr.What)
 			if tr.Remedy != "" {
-				fmt.Fprintf(t.out, "     %s\n", tr.Remedy)
+				fmt.Fprintf(t.Out, "     %s\n", tr.Remedy)
 			}
 		}
 	}
 	for _, note := range d.Notes {
-		fmt.Fprintf(t.out, "\nnote: %s\n", note)
+		fmt.Fprintf(t.Out, "\nnote: %s\n", note)
 	}
 }

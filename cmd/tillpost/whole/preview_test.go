@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/queue/text"
 	"tillpost/webui/api/wire"
 )
@@ -69,14 +70,14 @@ func TestPreviewOfATemplateOverAFile(t *testing.T) {
 		"to,naam\n0612345678,J\xf6\n": "not UTF-8",
 	} {
 		write(content)
-		if _, errs, code := b.says(t, "", "preview", "-template", "x", file); code != failed || !strings.Contains(errs, want) {
+		if _, errs, code := b.says(t, "", "preview", "-template", "x", file); code != hand.Failed || !strings.Contains(errs, want) {
 			t.Errorf("%q: exit %d, %s, want %s", content, code, errs, want)
 		}
 	}
-	if _, errs, code := b.says(t, "", "preview", "-template", "x", file+".none"); code != failed || !strings.Contains(errs, "none") {
+	if _, errs, code := b.says(t, "", "preview", "-template", "x", file+".none"); code != hand.Failed || !strings.Contains(errs, "none") {
 		t.Errorf("no file: exit %d, %s", code, errs)
 	}
-	if _, _, code := b.says(t, "", "preview", "-template", "x"); code != misuse {
+	if _, _, code := b.says(t, "", "preview", "-template", "x"); code != hand.Misuse {
 		t.Errorf("without a file: exit %d", code)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package hand
 
 import (
 	"context"
@@ -10,38 +10,38 @@ import (
 )
 
 // examine asks a modem what keeps messages from going.
-func (t *tool) examine(ctx context.Context, name string) error {
-	found, err := t.box.Examine(ctx, name)
-	if err != nil || t.json {
-		return t.raw(wire.Findings{Findings: found}, err)
+func (t *Tool) examine(ctx context.Context, name string) error {
+	found, err := t.Box.Examine(ctx, name)
+	if err != nil || t.JSON {
+		return t.Raw(wire.Findings{Findings: found}, err)
 	}
 	if len(found) == 0 {
-		fmt.Fprintln(t.out, "nothing was found that keeps messages from going")
+		fmt.Fprintln(t.Out, "nothing was found that keeps messages from going")
 	}
 	for _, f := range found {
-		fmt.Fprintln(t.out, f)
+		fmt.Fprintln(t.Out, f)
 	}
 	return nil
 }
 
 // careRows shows how a modem is looked after: its memory, its credit, its
 // self-test, and how often each way to bring it back has helped.
-func careRows(rows table, c *route.Care) {
+func careRows(rows Table, c *route.Care) {
 	if c == nil {
 		return
 	}
 	if s := c.Storage; s != nil {
-		rows.row("memory", fmt.Sprintf("%d of %d places of %s are taken", s.Used, s.Total, s.Memory))
+		rows.Row("memory", fmt.Sprintf("%d of %d places of %s are taken", s.Used, s.Total, s.Memory))
 	}
 	if b := c.Balance; b != nil {
-		rows.row("credit", b.Amount, ago(&b.At), b.Text)
+		rows.Row("credit", b.Amount, Ago(&b.At), b.Text)
 	}
 	if l := c.LoopTest; l != nil {
 		took := "not back"
 		if l.Took > 0 {
 			took = l.Took.Round(time.Millisecond).String()
 		}
-		rows.row("self-test", took, ago(&l.At), l.Why)
+		rows.Row("self-test", took, Ago(&l.At), l.Why)
 	}
 	for _, r := range c.Rungs {
 		word := "not needed so far"
@@ -51,6 +51,6 @@ func careRows(rows table, c *route.Care) {
 		case r.Tried > 0:
 			word = fmt.Sprintf("helped %d of %d times", r.Helped, r.Tried)
 		}
-		rows.row("recovery", r.Name, word)
+		rows.Row("recovery", r.Name, word)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 	"slices"
 	"strings"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/webui/api/wire"
 	"tillpost/webui/api/wire/reach"
 )
 
 // contacts is everything that the command does with the register.
-func (t *tool) contacts(ctx context.Context, args []string) error {
+func (t tool) contacts(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errUse{"import, export or erase is missing"}
+		return hand.ErrUse("import, export or erase is missing")
 	}
 	switch what, args := args[0], args[1:]; what {
 	case "import":
@@ -27,17 +28,17 @@ func (t *tool) contacts(ctx context.Context, args []string) error {
 	case "erase":
 		return t.erase(ctx, args)
 	default:
-		return errUse{fmt.Sprintf("%q is not import, export or erase", what)}
+		return hand.ErrUse(fmt.Sprintf("%q is not import, export or erase", what))
 	}
 }
 
-func (t *tool) importContacts(ctx context.Context, args []string) error {
-	fs := flagSet("contacts import")
+func (t tool) importContacts(ctx context.Context, args []string) error {
+	fs := hand.FlagSet("contacts import")
 	replace := fs.Bool("replace", false, "")
 	dry := fs.Bool("dry", false, "")
 	all := fs.Bool("all-or-nothing", false, "")
 	how := fs.String("how", "", "")
-	words, err := parse(fs, args, "FILE.csv")
+	words, err := hand.Parse(fs, args, "FILE.csv")
 	if err != nil {
 		return err
 	}
@@ -57,40 +58,41 @@ func (t *tool) importContacts(ctx context.Context, args []string) error {
 	if *how != "" {
 		options.Set("how", *how)
 	}
-	rep, err := t.box.ImportContacts(ctx, file, options)
-	if err != nil || t.json {
-		return t.raw(rep, err)
+	var rep reach.Imported
+	err = t.Box.Upload(ctx, "/contacts/import", options, file, &rep)
+	if err != nil || t.JSON {
+		return t.Raw(rep, err)
 	}
 	for _, column := range slices.Sorted(maps.Keys(rep.Columns)) {
-		fmt.Fprintf(t.out, "column %s: %s\n", column, rep.Columns[column])
+		fmt.Fprintf(t.Out, "column %s: %s\n", column, rep.Columns[column])
 	}
 	t.rowErrors(rep.Errors)
 	would := ""
 	if rep.DryRun {
 		would = "would be "
 	}
-	fmt.Fprintf(t.out, "%s: %s%d added, %d changed, %d as they were, %d removed, %d refused\n",
-		count(rep.Rows, "row"), would, rep.Added, rep.Changed, rep.Same, rep.Removed, rep.Refused)
+	fmt.Fprintf(t.Out, "%s: %s%d added, %d changed, %d as they were, %d removed, %d refused\n",
+		hand.Count(rep.Rows, "row"), would, rep.Added, rep.Changed, rep.Same, rep.Removed, rep.Refused)
 	return nil
 }
 
-func (t *tool) rowErrors(list []reach.RowError) {
+func (t tool) rowErrors(list []reach.RowError) {
 	for _, e := range list {
-		fmt.Fprintf(t.out, "line %d, %s: %s\n", e.Row, e.Field, e.Detail)
+		fmt.Fprintf(t.Out, "line %d, %s: %s\n", e.Row, e.Field, e.Detail)
 	}
 }
 
 // exportContacts writes the register as a file that import reads.
-func (t *tool) exportContacts(ctx context.Context, args []string) error {
-	if _, err := parse(flagSet("contacts export"), args); err != nil {
+func (t tool) exportContacts(ctx context.Context, args []string) error {
+	if _, err := hand.Parse(hand.FlagSet("contacts export"), args); err != nil {
 		return err
 	}
 	var all []reach.Contact
 	names := map[string]bool{}
 	flags := map[string]bool{}
 	for after := ""; ; {
-		page, err := t.box.Contacts(ctx, after)
-		if err != nil {
+		var page wire.Page[reach.Contact]
+		if err := t.Box.Read(ctx, "/contacts", url.Values{"after": {after}, "limit": {"1000"}}, &page); err != nil {
 			return err
 		}
 		all = append(all, page.Items...)
@@ -98,8 +100,8 @@ func (t *tool) exportContacts(ctx context.Context, args []string) error {
 			break
 		}
 	}
-	if t.json {
-		return t.raw(wire.Page[reach.Contact]{Items: all}, nil)
+	if t.JSON {
+		return t.Raw(wire.Page[reach.Contact]{Items: all}, nil)
 	}
 	for _, c := range all {
 		for name := range c.Attrs {
@@ -110,7 +112,7 @@ func (t *tool) exportContacts(ctx context.Context, args []string) error {
 		}
 	}
 	attrs, switches := slices.Sorted(maps.Keys(names)), slices.Sorted(maps.Keys(flags))
-	out := csv.NewWriter(t.out)
+	out := csv.NewWriter(t.Out)
 	out.Comma = ';'
 	head := []string{"id", "name", "first_name", "last_name", "number", "email", "language", "birthday", "status"}
 	head = append(head, attrs...)
@@ -142,14 +144,14 @@ func (t *tool) exportContacts(ctx context.Context, args []string) error {
 }
 
 // batch sends to the list in a file: its own texts, a text, or a template.
-func (t *tool) batch(ctx context.Context, args []string) error {
-	fs := flagSet("batch")
+func (t tool) batch(ctx context.Context, args []string) error {
+	fs := hand.FlagSet("batch")
 	options := url.Values{}
 	for _, name := range []string{"template", "text", "class", "at", "event", "offset", "encoding"} {
 		fs.Func(name, "", func(s string) error { options.Set(name, s); return nil })
 	}
 	all := fs.Bool("all-or-nothing", false, "")
-	words, err := parse(fs, args, "FILE.csv")
+	words, err := hand.Parse(fs, args, "FILE.csv")
 	if err != nil {
 		return err
 	}
@@ -160,20 +162,21 @@ func (t *tool) batch(ctx context.Context, args []string) error {
 	if *all {
 		options.Set("all_or_nothing", "true")
 	}
-	got, err := t.box.Batch(ctx, file, options)
-	if err != nil || t.json {
-		return t.raw(got, err)
+	var got reach.Started
+	err = t.Box.Upload(ctx, "/batches", options, file, &got)
+	if err != nil || t.JSON {
+		return t.Raw(got, err)
 	}
 	t.rowErrors(got.Errors)
 	for _, e := range got.Campaign.Excluded {
-		fmt.Fprintf(t.out, "left out, %s: %s\n", count(e.Count, "row"), e.Why)
+		fmt.Fprintf(t.Out, "left out, %s: %s\n", hand.Count(e.Count, "row"), e.Why)
 	}
 	for _, w := range got.Warnings {
-		fmt.Fprintf(t.out, "mind: %s\n", w)
+		fmt.Fprintf(t.Out, "mind: %s\n", w)
 	}
-	fmt.Fprintf(t.out, "%s: %s, %d merged\n", got.ID, count(got.Campaign.Recipients, "recipient"), got.Campaign.Merged)
+	fmt.Fprintf(t.Out, "%s: %s, %d merged\n", got.ID, hand.Count(got.Campaign.Recipients, "recipient"), got.Campaign.Merged)
 	if got.LastAt != nil {
-		fmt.Fprintf(t.out, "the last one leaves at about %s\n", moment(*got.LastAt))
+		fmt.Fprintf(t.Out, "the last one leaves at about %s\n", hand.Moment(*got.LastAt))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"cmp"
@@ -12,14 +12,15 @@ import (
 	"syscall"
 	"time"
 
+	"tillpost/cmd/tillpost/hand"
 	"tillpost/queue"
 	"tillpost/queue/store"
 )
 
 // backup has the daemon make a copy and writes it to a file, whole or not at
 // all.
-func (t *tool) backup(ctx context.Context, args []string) error {
-	words, err := parse(flagSet("backup"), args, "FILE")
+func (t tool) backup(ctx context.Context, args []string) error {
+	words, err := hand.Parse(hand.FlagSet("backup"), args, "FILE")
 	if err != nil {
 		return err
 	}
@@ -28,16 +29,16 @@ func (t *tool) backup(ctx context.Context, args []string) error {
 		return fmt.Errorf("%s is a folder; name a file in it, such as %s", path, filepath.Join(path, "tillpost-"+time.Now().Format(time.DateOnly)+".db"))
 	}
 	n, err := replace(path, func(w io.Writer) error {
-		_, err := t.box.Backup(ctx, w)
+		_, err := t.Box.Backup(ctx, w)
 		return err
 	}, store.Verify)
 	if err != nil {
 		return err
 	}
-	if t.json {
-		return t.raw(map[string]any{"file": path, "bytes": n}, nil)
+	if t.JSON {
+		return t.Raw(map[string]any{"file": path, "bytes": n}, nil)
 	}
-	fmt.Fprintf(t.out, "%s: %d bytes. It holds numbers and texts: keep it as you keep the box\n", path, n)
+	fmt.Fprintf(t.Out, "%s: %d bytes. It holds numbers and texts: keep it as you keep the box\n", path, n)
 	return nil
 }
 
@@ -94,10 +95,10 @@ func rename(from, to string) error {
 //
 // All of it happens under the lock of the old store: a daemon that runs makes it
 // fail, and one that is started meanwhile waits for the new one.
-func (t *tool) restore(ctx context.Context, args []string) (err error) {
-	flags := flagSet("restore")
+func (t tool) restore(ctx context.Context, args []string) (err error) {
+	flags := hand.FlagSet("restore")
 	dir := flags.String("data", "", "")
-	words, err := parse(flags, args, "FILE")
+	words, err := hand.Parse(flags, args, "FILE")
 	if err != nil {
 		return err
 	}
@@ -131,15 +132,15 @@ func (t *tool) restore(ctx context.Context, args []string) (err error) {
 	if err := rename(fresh, path); err != nil {
 		return fmt.Errorf("the store that was there is at %s now, and the backup at %s: give one of them the name %s: %w", aside, fresh, path, err)
 	}
-	fmt.Fprintf(t.out, "%s is what %s held\n", path, file)
+	fmt.Fprintf(t.Out, "%s is what %s held\n", path, file)
 	if aside != "" {
-		fmt.Fprintf(t.out, "the store that was there is kept as %s\n", aside)
+		fmt.Fprintf(t.Out, "the store that was there is kept as %s\n", aside)
 	}
 	switch {
 	case old == nil && aside != "":
-		fmt.Fprintln(t.err, "the store that was there cannot be read, so it is not known who was erased since the backup was made: erase them again (tillpost contacts erase NUMBER)")
+		fmt.Fprintln(t.Err, "the store that was there cannot be read, so it is not known who was erased since the backup was made: erase them again (tillpost contacts erase NUMBER)")
 	case again > 0:
-		fmt.Fprintf(t.out, "%s erased since the backup was made: forgotten again when the daemon starts\n", count(again, "person"))
+		fmt.Fprintf(t.Out, "%s erased since the backup was made: forgotten again when the daemon starts\n", hand.Count(again, "person"))
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package hand
 
 import (
 	"cmp"
@@ -12,19 +12,20 @@ import (
 	"tillpost/webui/api/wire"
 )
 
-// table lines its columns up.
-type table struct{ w *tabwriter.Writer }
+// Table lines its columns up.
+// It is printed by Flush.
+type Table struct{ w *tabwriter.Writer }
 
-func newTable(out io.Writer) table { return table{tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)} }
+func NewTable(out io.Writer) Table { return Table{tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)} }
 
-func (t table) row(cells ...string) {
+func (t Table) Row(cells ...string) {
 	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }
 
-func (t table) flush() error { return t.w.Flush() }
+func (t Table) Flush() error { return t.w.Flush() }
 
-// moment is a time as the operator's clock shows it.
-func moment(t time.Time) string {
+// Moment is a time as the operator's clock shows it.
+func Moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -35,8 +36,8 @@ func moment(t time.Time) string {
 	return t.Format("2006-01-02 15:04:05")
 }
 
-// ago is how long something has been so.
-func ago(t *time.Time) string {
+// Ago is how long something has been so.
+func Ago(t *time.Time) string {
 	if t == nil {
 		return ""
 	}
@@ -52,7 +53,7 @@ func ago(t *time.Time) string {
 	return fmt.Sprintf("%dd", int(d.Hours())/24)
 }
 
-func count(n int, noun string) string {
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -61,15 +62,15 @@ func count(n int, noun string) string {
 
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "⏎") }
 
-func shorten(s string, n int) string {
+func Shorten(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
 	return string([]rune(s)[:n-1]) + "…"
 }
 
-// about is what an event adds to its kind.
-func about(e wire.Event) string {
+// About is what an event adds to its kind.
+func About(e wire.Event) string {
 	var words []string
 	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
 	if e.Part > 0 {
@@ -88,7 +89,7 @@ func about(e wire.Event) string {
 		add("%s", what)
 	}
 	if !e.Until.IsZero() {
-		add("until %s", moment(e.Until))
+		add("until %s", Moment(e.Until))
 	}
 	if e.By != "" {
 		add("by %s", e.By)

@@ -1,4 +1,4 @@
-package main
+package whole
 
 import (
 	"archive/zip"
@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strconv"
 	"time"
+
+	"tillpost/cmd/tillpost/hand"
 )
 
 // supportParts is what a supplier needs to help. Nothing of it comes from a
@@ -27,8 +29,8 @@ var supportParts = []struct{ name, path string }{
 const supportEvents = 1000
 
 // support gathers it in one file.
-func (t *tool) support(ctx context.Context, args []string) error {
-	words, err := parse(flagSet("support"), args, "FILE")
+func (t tool) support(ctx context.Context, args []string) error {
+	words, err := hand.Parse(hand.FlagSet("support"), args, "FILE")
 	if err != nil {
 		return err
 	}
@@ -48,18 +50,18 @@ func (t *tool) support(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if t.json {
-		return t.raw(map[string]any{"file": path, "bytes": n, "missing": missing}, nil)
+	if t.JSON {
+		return t.Raw(map[string]any{"file": path, "bytes": n, "missing": missing}, nil)
 	}
-	fmt.Fprintf(t.out, "%s: %d bytes. It holds no number and no text of a customer: send it to your supplier\n", path, n)
+	fmt.Fprintf(t.Out, "%s: %d bytes. It holds no number and no text of a customer: send it to your supplier\n", path, n)
 	if missing > 0 {
-		fmt.Fprintf(t.err, "%s could not be had; the file says why\n", count(missing, "part"))
+		fmt.Fprintf(t.Err, "%s could not be had; the file says why\n", hand.Count(missing, "part"))
 	}
 	return nil
 }
 
 // bundle writes the parts; one that cannot be had leaves its reason.
-func (t *tool) bundle(ctx context.Context, w io.Writer) (missing int, err error) {
+func (t tool) bundle(ctx context.Context, w io.Writer) (missing int, err error) {
 	z := zip.NewWriter(w)
 	add := func(name string, body []byte) error {
 		f, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Now()})
@@ -70,7 +72,7 @@ func (t *tool) bundle(ctx context.Context, w io.Writer) (missing int, err error)
 		return err
 	}
 	after := "0"
-	if s, err := t.box.Status(ctx); err == nil {
+	if s, err := t.Box.Status(ctx); err == nil {
 		after = strconv.FormatUint(s.LastSeq-min(s.LastSeq, supportEvents), 10)
 	}
 	for _, p := range supportParts {
@@ -78,7 +80,7 @@ func (t *tool) bundle(ctx context.Context, w io.Writer) (missing int, err error)
 		if p.name == "events.json" {
 			target += url.QueryEscape(after)
 		}
-		body, err := t.box.Raw(ctx, target)
+		body, err := t.Box.Raw(ctx, target)
 		name := p.name
 		if err != nil {
 			missing++
@@ -88,6 +90,6 @@ func (t *tool) bundle(ctx context.Context, w io.Writer) (missing int, err error)
 			return missing, err
 		}
 	}
-	about := fmt.Sprintf("made %s by tillpost on %s/%s, socket %q, url %q\n", time.Now().Format(time.RFC3339), runtime.GOOS, runtime.GOARCH, t.socket, t.url)
+	about := fmt.Sprintf("made %s by tillpost on %s/%s, socket %q, url %q\n", time.Now().Format(time.RFC3339), runtime.GOOS, runtime.GOARCH, t.Socket, t.URL)
 	return missing, errors.Join(add("about.txt", []byte(about)), z.Close())
 }

@@ -151,7 +151,7 @@ func (v *contactsView) First() string {
 }
 
 var standingSigns = map[string]string{
-	outreach.ConsentGiven: "ok", outreach.ConsentNone: "line", outreach.ConsentWithdrawn: "off", "optout": "off", "out": "stop",
+	outreach.ConsentGiven: "ok", outreach.ConsentNone: "line", outreach.ConsentWithdrawn: "off", "optout": "off", "out": "off",
 }
 
 // standing in words: what forbids most comes first.

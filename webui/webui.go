@@ -35,6 +35,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -46,6 +47,7 @@ import (
 	"tillpost/webui/live"
 	"tillpost/webui/pulse"
 	"tillpost/webui/recent"
+	"tillpost/webui/shelf"
 	"tillpost/webui/tally"
 )
 
@@ -88,6 +90,7 @@ type Site struct {
 	hub      *live.Hub
 	board    *board
 	sent     once
+	shelf    *shelf.Shelf
 	pulse    *pulse.Pulse
 	reach    reach
 	names    map[string]bool
@@ -127,6 +130,9 @@ func New(cfg Config) (*Site, error) {
 	if s.door, err = door.Open(door.Config{DB: cfg.DB, Dir: cfg.DataDir, Announce: cfg.Announce, Log: cfg.Log}); err != nil {
 		return nil, err
 	}
+	if s.shelf, err = shelf.Open(filepath.Join(cfg.DataDir, "uploads")); err != nil {
+		return nil, err
+	}
 	s.API, err = api.New(api.Config{
 		Queue: cfg.Queue, DB: cfg.DB, Outreach: s.outreach, Log: cfg.Log, Language: cfg.Language, Location: cfg.Location,
 		Version: cfg.Version, Tally: s.tally, Settings: cfg.Stored, SetUp: s.door.SetUp,
@@ -153,12 +159,13 @@ func (s *Site) SetPassword(ctx context.Context, password string) error {
 // closed and nothing is left running.
 func (s *Site) Run(ctx context.Context) error {
 	var all sync.WaitGroup
-	errs := make(chan error, 2)
+	errs := make(chan error, 3)
 	all.Go(func() { errs <- s.API.Run(ctx) })
 	all.Go(func() { errs <- s.tally.Run(ctx) })
+	all.Go(func() { errs <- s.shelf.Run(ctx) })
 	all.Go(func() { s.hub.Run(ctx) })
 	all.Go(func() { s.pulse.Run(ctx) })
 	all.Go(func() { s.door.Run(ctx) })
 	all.Wait()
-	return errors.Join(<-errs, <-errs)
+	return errors.Join(<-errs, <-errs, <-errs)
 }

@@ -110,6 +110,23 @@ func (m meaning) String() string {
 	return m.kind + " " + m.name
 }
 
+// ColumnMeaning says what a column is read as, in the words that Import.Columns
+// takes: a field's name, flag.NAME, consent.PURPOSE, or "-" for one that is left
+// out. An attribute is attribute.NAME, with its type behind a colon where one
+// is declared.
+func ColumnMeaning(head, mapped string) string {
+	m := columnMeaning(head, mapped)
+	switch {
+	case m.kind == "skip":
+		return "-"
+	case m.kind == "field":
+		return m.name
+	case m.t != "":
+		return m.kind + "." + m.name + ":" + string(m.t)
+	}
+	return m.kind + "." + m.name
+}
+
 func columnMeaning(head, mapped string) meaning {
 	name, t := headName(head)
 	if mapped != "" {

@@ -132,16 +132,6 @@ type SMPP struct {
 	MessageReference bool `toml:"message_reference"` // each part carries a user_message_reference
 }
 
-// Email is [email].
-type Email struct {
-	Host         string `toml:"host"`
-	Port         int    `toml:"port"`
-	User         string `toml:"user"`
-	PasswordFile string `toml:"password_file"`
-	Password     secret `toml:"password"`
-	From         string `toml:"from"`
-}
-
 // RoutingRow is one [[routing]]: the first whose conditions all hold names
 // the pool.
 type RoutingRow struct {
@@ -257,8 +247,6 @@ func (s *SMPP) defaults() {
 	s.SendTimeout = 60 * time.Second
 	s.Pool = "sms"
 }
-
-func (e *Email) defaults() { e.Port = 587 }
 
 // secret is a PIN or a password. It prints as a placeholder, so that a
 // configuration may be printed or logged without a second thought.

@@ -13,7 +13,6 @@ func (c *Config) refuseAbsent(ps *problems) {
 	}
 	refused := []wish{
 		{len(c.TLS.Listen) > 0, "tls.listen", "this build serves plain HTTP only, and nobody should believe the line is encrypted"},
-		{c.Email != nil, "email", "this build carries no e-mail"},
 	}
 	for key, asked := range map[string]bool{
 		"get_send": c.Compat.GetSend, "smseagle": c.Compat.SMSEagle, "kannel": c.Compat.Kannel,

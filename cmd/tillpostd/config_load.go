@@ -271,15 +271,10 @@ func (c *Config) validateRoutes(ps *problems) {
 		ps.atLeast(at+".send_timeout", int64(s.SendTimeout/time.Second), 1, " second")
 		ps.poolName(at+".pool", s.Pool)
 	}
-	if e := c.Email; e != nil {
-		if !hostForm.MatchString(e.Host) {
-			ps.fault("email.host", "%q is not a host name; write the name of the outgoing mail server", e.Host)
-		}
-		ps.between("email.port", e.Port, 1, 65535)
-		if !strings.Contains(e.From, "@") {
-			ps.fault("email.from", `%q is not an address; write "Shop <shop@example.nl>"`, e.From)
-		}
+	if c.Email != nil {
+		unique("email", "name", mailRoute)
 	}
+	c.validateEmail(ps)
 }
 
 // validateRules checks what decides about messages.
@@ -290,6 +285,10 @@ func (c *Config) validateRules(ps *problems) {
 	}
 	for _, s := range c.SMPP {
 		pools[s.Pool], pools[s.Name] = true, true
+	}
+	mail := ""
+	if c.Email != nil {
+		mail = c.Email.Pool
 	}
 	for i, r := range c.Routing {
 		at := fmt.Sprintf("routing[%d]", i)
@@ -302,7 +301,11 @@ func (c *Config) validateRules(ps *problems) {
 		if r.MaxPrice != "" {
 			c.Routing[i].maxPrice = ps.amount(at+".max_price", r.MaxPrice)
 		}
-		if !pools[r.Pool] {
+		switch {
+		case mail != "" && r.Pool == mail && r.MinAttempt < 2:
+			ps.fault(at+".min_attempt", "is %d, must be 2 or more for the pool of e-mail: a rule takes over what failed as SMS and has an address too; to begin with e-mail, set channel in the call", r.MinAttempt)
+		case mail != "" && r.Pool == mail:
+		case !pools[r.Pool]:
 			ps.fault(at+".pool", "%q is no pool; the modems and SMSCs of this file make up %s", r.Pool, strings.Join(sortedKeys(pools), ", "))
 		}
 	}

@@ -66,6 +66,7 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after"},
 		"routing": {"hours", "max_price"},
 		"consent": {"till_checks"},
+		"email":   {"tls", "ca_file", "hello", "reply_to", "unsubscribe", "lanes", "messages_per_minute", "send_timeout", "pool", "fallback"},
 	} {
 		for _, key := range keys {
 			if !strings.Contains(string(readme), "\n    "+key+" ") {
@@ -155,6 +156,16 @@ func TestConfigProblems(t *testing.T) {
 		{"price of a rule", "[[routing]]\nmax_price = \"cheap\"\npool = \"sms\"\n", []string{`FILE:2: routing.max_price: "cheap" is not an amount`}},
 		{"too soon away", "[limits]\nreroute_after = \"5s\"\n", []string{`FILE:2: limits.reroute_after: is 5s, must be at least`}},
 		{"size", "[limits]\nmin_free = \"lots\"\n", []string{`FILE:2: limits.min_free: "lots" is not a size`}},
+		{"every problem of e-mail", "[email]\nhost = \"mail example\"\nport = 70000\nuser = \"shop\"\npassword_file = \"none\"\nfrom = \"Shop\"\ntls = \"none\"\nunsubscribe = \"http://x\"\nlanes = 99\npool = \"sms\"\nfallback = [\"failed\", \"expired\"]\nca_file = \"none.pem\"\n",
+			[]string{`FILE:2: email.host: "mail example" is not a host name`, `FILE:3: email.port: is 70000`, `FILE:5: email.password_file: `, `FILE:6: email.from: "Shop" is not an address`,
+				`FILE:7: email.tls: with "none" the password would travel in plain sight`, `FILE:8: email.unsubscribe: "http://x"`, `FILE:9: email.lanes: is 99`,
+				`FILE:10: email.pool: "sms" is a pool of modems`, `FILE:11: email.fallback: "expired" is not one of failed, undelivered`, `FILE:12: email.ca_file: `}},
+		{"a user without a password, the wrong port", "[email]\nhost = \"mail.example\"\nuser = \"shop\"\nfrom = \"Shop <shop@example.nl>\"\ntls = \"tls\"\nport = 587\n",
+			[]string{`FILE:1: email.password_file: is missing`, `warning: FILE:6: email.port: is 587`}},
+		{"a rule that would send everything by e-mail", "[email]\nhost = \"mail.example\"\nfrom = \"shop@example.nl\"\n[[routing]]\npool = \"email\"\n[[routing]]\npool = \"email\"\nmin_attempt = 2\n",
+			[]string{`FILE:4: routing.min_attempt: is 0, must be 2 or more for the pool of e-mail`}},
+		{"a route that is called as e-mail is", "[[modem]]\nname = \"email\"\nport = \"/dev/null\"\n[email]\nhost = \"mail.example\"\nfrom = \"shop@example.nl\"\n",
+			[]string{`FILE:4: email: "email" is the name of line 2 too`, `FILE:4: email.pool: "email" is a pool of modems`}},
 		{"what this build lacks", "[tls]\nlisten = [\"0.0.0.0:8443\"]\n[drop]\ndir = \"drop\"\n[compat]\nkannel = true\n",
 			[]string{`FILE:2: tls.listen: this build serves plain HTTP only`, `FILE:4: drop.dir: "drop" is not a full path`, `FILE:6: compat.kannel: this build`}},
 		{"routing to a pool that is none", "[[routing]]\nprefix = \"+46\"\npool = \"x\"\n",

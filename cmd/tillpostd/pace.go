@@ -5,6 +5,7 @@ import "tillpost/queue"
 // pace is how many parts leave in a minute over the routes that are ready, for
 // the estimates of campaigns: what the file limits a modem to, else what they
 // usually carry (field-notes §1.16: 10 a minute on LTE; an SMSC by its window).
+// A mail server carries no parts.
 func (c *Config) pace(q *queue.Queue) func() float64 {
 	const usualModem, usualLane = 10.0, 60.0
 	limits := map[string]float64{}
@@ -27,7 +28,7 @@ func (c *Config) pace(q *queue.Queue) func() float64 {
 	return func() float64 {
 		sum := 0.0
 		for _, r := range q.Routes() {
-			if _, ready := r.Plain(); !ready {
+			if _, ready := r.Plain(); !ready || r.Route == mailRoute {
 				continue
 			}
 			if n, named := limits[r.Route]; named {

@@ -45,7 +45,7 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
 			return nil, fmt.Errorf("smpp %q: %w", s.Name, err)
 		}
 	}
-	return found, nil
+	return found, attachEmail(q, cfg.Email, log)
 }
 
 // rules are the [[routing]] rows as the queue reads them.
@@ -61,7 +61,7 @@ func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // drainWait is how long the end waits for messages in the middle of being
 // sent: as long as the most patient modem, so that a stop never turns an
-// answer into an unknown.
+// answer into an unknown; so long may a mail server take, too.
 func drainWait(cfg *Config) time.Duration {
 	var longest time.Duration
 	if len(cfg.Modems) == 0 { // those that are found are as patient as usual
@@ -71,6 +71,9 @@ func drainWait(cfg *Config) time.Duration {
 	}
 	for _, m := range cfg.Modems {
 		longest = max(longest, m.SendTimeout)
+	}
+	if cfg.Email != nil {
+		longest = max(longest, cfg.Email.SendTimeout)
 	}
 	return cmp.Or(longest, 10*time.Second) + 5*time.Second
 }

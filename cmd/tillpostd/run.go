@@ -88,6 +88,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
 		Clock: systemClock(), RerouteAfter: cfg.Limits.RerouteAfter,
+		MailPool: cfg.Email.pool(), Fallback: cfg.Email.fallback(),
 		Steward:   outreach.Steward(),
 		DrainWait: drainWait(cfg),
 	})

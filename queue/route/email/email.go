@@ -89,23 +89,24 @@ var (
 )
 
 // New checks the settings and returns a route that is not yet running. The
-// errors name the field and the remedy.
+// errors are joined, one for each fault: the field, a colon, and the remedy.
 func New(cfg Config) (*Route, error) {
-	if err := cfg.complete(); err != nil {
-		return nil, err
-	}
+	wrong := cfg.complete()
 	r := &Route{
 		cfg: cfg, log: cfg.Log, poke: make(chan struct{}, 1),
-		slots: make(chan struct{}, cfg.Lanes), open: map[*wire]bool{},
+		slots: make(chan struct{}, max(0, cfg.Lanes)), open: map[*wire]bool{},
 	}
 	var err error
 	if r.from, err = sender("from", cfg.From); err != nil {
-		return nil, err
+		wrong = errors.Join(wrong, err)
 	}
 	if cfg.ReplyTo != "" {
 		if r.replyTo, err = sender("reply_to", cfg.ReplyTo); err != nil {
-			return nil, err
+			wrong = errors.Join(wrong, err)
 		}
+	}
+	if wrong != nil {
+		return nil, wrong
 	}
 	r.identity = cmp.Or(cfg.User, r.from.Address) + " at " + cfg.Host
 	r.status = route.Status{
@@ -136,25 +137,27 @@ func (c *Config) complete() error {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	switch {
-	case c.Host == "":
-		return errors.New("host: is missing; write the name of the outgoing mail server")
-	case c.TLS != StartTLS && c.TLS != TLS && c.TLS != Plain:
-		return fmt.Errorf("tls: %q is not one of %s, %s, %s", c.TLS, StartTLS, TLS, Plain)
-	case c.TLS == Plain && c.User != "":
-		return fmt.Errorf("tls: with %q the password would travel in plain sight; use %q or %q, or leave user out", Plain, StartTLS, TLS)
-	case c.User == "" && c.Password != "":
-		return errors.New("user: is missing, and there is a password; write the user too")
-	case c.User != "" && c.Password == "":
-		return errors.New("password_file: is missing, and there is a user; name the file that holds the password")
-	case strings.ContainsAny(c.User+c.Password, "\x00\r\n"):
-		return errors.New("password: user and password may hold no line end and no zero byte")
-	case c.Lanes < 1 || c.Lanes > maxLanes:
-		return fmt.Errorf("lanes: is %d, must be from 1 to %d", c.Lanes, maxLanes)
-	case strings.ContainsFunc(c.Hello, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return fmt.Errorf("hello: %q is not a host name; write the name of this box, or leave it out", c.Hello)
+	var wrong []error
+	for _, w := range []struct {
+		is   bool
+		text string
+	}{
+		{c.Host == "", "host: is missing; write the name of the outgoing mail server"},
+		{c.Port < 1 || c.Port > 65535, fmt.Sprintf("port: is %d, must be from 1 to 65535", c.Port)},
+		{c.TLS != StartTLS && c.TLS != TLS && c.TLS != Plain, fmt.Sprintf("tls: %q is not one of %s, %s, %s", c.TLS, StartTLS, TLS, Plain)},
+		{c.TLS == Plain && c.User != "", fmt.Sprintf("tls: with %q the password would travel in plain sight; use %q or %q, or leave user out", Plain, StartTLS, TLS)},
+		{c.User == "" && c.Password != "", "user: is missing, and there is a password; write the user too"},
+		{c.User != "" && c.Password == "", "password_file: is missing, and there is a user; name the file that holds the password"},
+		{strings.ContainsAny(c.User+c.Password, "\x00\r\n"), "password: user and password may hold no line end and no zero byte"},
+		{c.Lanes < 1 || c.Lanes > maxLanes, fmt.Sprintf("lanes: is %d, must be from 1 to %d", c.Lanes, maxLanes)},
+		{c.SendTimeout < time.Second, fmt.Sprintf("send_timeout: is %s, must be at least 1s", c.SendTimeout)},
+		{strings.ContainsFunc(c.Hello, func(r rune) bool { return r <= ' ' || r > '~' }), fmt.Sprintf("hello: %q is not a host name; write the name of this box, or leave it out", c.Hello)},
+	} {
+		if w.is {
+			wrong = append(wrong, errors.New(w.text))
+		}
 	}
-	return checkUnsubscribe(c.Unsubscribe)
+	return errors.Join(append(wrong, checkUnsubscribe(c.Unsubscribe))...)
 }
 
 // maxLanes: mail servers allow ten connections or so from one address.

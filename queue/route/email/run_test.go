@@ -146,6 +146,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		"password_file": func(c *Config) { c.Password = "" },
 		"password":      func(c *Config) { c.Password = "a\r\nb" },
 		"lanes":         func(c *Config) { c.Lanes = 99 },
+		"port":          func(c *Config) { c.Port = 70000 },
+		"send_timeout":  func(c *Config) { c.SendTimeout = time.Millisecond },
 		"hello":         func(c *Config) { c.Hello = "my box" },
 		"from":          func(c *Config) { c.From = "Shop" },
 		"reply_to":      func(c *Config) { c.ReplyTo = "a@b@c" },
@@ -159,6 +161,10 @@ func TestSettingsAreChecked(t *testing.T) {
 		if err == nil || !strings.HasPrefix(err.Error(), strings.TrimRight(field, ": ")+":") {
 			t.Errorf("%s: %v", field, err)
 		}
+	}
+	every := Config{Name: "email", TLS: "ssl", User: "shop", Lanes: -1, From: "x", ReplyTo: "y", Unsubscribe: "z"}
+	if err := every.Check(); err == nil || strings.Count(err.Error(), "\n") != 6 {
+		t.Errorf("seven faults: %v", err)
 	}
 	for _, u := range []string{"mailto:stop@example.nl", "https://example.nl/stop?x=1"} {
 		c := good

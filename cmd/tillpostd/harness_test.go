@@ -78,7 +78,9 @@ func build(t testing.TB, overlay string) string {
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
-	out, err := exec.Command("go", append(args, "tillpost/cmd/...")...).CombinedOutput()
+	cmd := exec.Command("go", append(args, "tillpost/cmd/...")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

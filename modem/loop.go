@@ -85,11 +85,41 @@ func (m *Modem) loopOf(identity string) *loop {
 	return l
 }
 
+// SelfTest starts a test now, also where none is wanted from time to time.
+// What comes of it is told in Status.Care, at the latest after ten minutes.
+func (m *Modem) SelfTest(ctx context.Context) error {
+	s, why := m.current()
+	if s == nil {
+		return route.Refuse(m.cfg.Name, why)
+	}
+	if err := s.seize(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	l := m.loopOf(s.identity())
+	m.mu.Lock()
+	waiting := l.token != "" && time.Since(l.sent) < loopLost
+	m.mu.Unlock()
+	if waiting {
+		return fmt.Errorf("%s: a self-test is on its way already", m.cfg.Name)
+	}
+	if m.cfg.LoopTest.Number == "" && s.number == "" {
+		if err := s.sequence(ctx, ownNumber); isLost(err) {
+			s.raise(trouble{why: err})
+			return err
+		} // a refusal reads as: it does not tell
+	}
+	err := s.startLoop(ctx, l)
+	if isLost(err) {
+		s.raise(trouble{why: err})
+	}
+	return err
+}
+
+var _ route.SelfTester = (*Modem)(nil)
+
 // checkLoop is a poll: it starts a test that is due, and gives one up.
 func (s *session) checkLoop(ctx context.Context) error {
-	if s.m.cfg.LoopTest.Every <= 0 {
-		return nil
-	}
 	l := s.m.loopOf(s.identity())
 	s.m.mu.Lock()
 	waiting, sent, last := l.token != "", l.sent, l.kept.At
@@ -97,7 +127,7 @@ func (s *session) checkLoop(ctx context.Context) error {
 	switch {
 	case waiting && time.Since(sent) >= loopLost:
 		s.m.loopFailed(l, sent, fmt.Sprintf("the test message has not come back after %v", loopLost))
-	case !waiting && time.Since(last) >= s.m.cfg.LoopTest.Every:
+	case s.m.cfg.LoopTest.Every > 0 && !waiting && time.Since(last) >= s.m.cfg.LoopTest.Every:
 		return s.startLoop(ctx, l)
 	}
 	return nil

@@ -118,6 +118,7 @@ type Modem struct {
 	cfg      Config
 	log      *slog.Logger
 	requests chan request // from Restart and EnterPIN to whatever state it is in
+	trace    trace
 	open     func(Config) (at.Port, error)
 	present  func(path string) bool
 

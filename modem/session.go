@@ -190,7 +190,7 @@ func (m *Modem) connected(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log, Owed: m.owed})
+	conn := at.New(p, at.Config{Patience: m.cfg.SendTimeout, URCs: tables().urcs, Log: m.log, Tap: m.trace.hear, Owed: m.owed})
 	s := &session{
 		m: m, conn: conn, log: m.log, profile: profileOf(""),
 		line:  make(chan struct{}, 1), // held by the states, until ready

@@ -69,6 +69,12 @@ type Config struct {
 	// URCs lists what the modem may say unasked. Nil: Standard.
 	URCs []URC
 
+	// Tap is told every line as it passes, without its line end: what we write
+	// (out) and what the modem says, echoes too. Lines hold numbers, texts and
+	// PINs: who keeps them must mask them first. It must not block, nor call
+	// the Conn. Nil: nobody listens.
+	Tap func(out bool, line string)
+
 	// Log takes protocol notes: prefixes and counts, never a whole line, for
 	// lines hold numbers, texts and PINs. Nil: silence.
 	Log *slog.Logger
@@ -90,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.URCs == nil {
 		c.URCs = Standard
+	}
+	if c.Tap == nil {
+		c.Tap = func(bool, string) {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

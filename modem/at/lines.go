@@ -59,6 +59,7 @@ func (c *Conn) prompt() {
 	}
 	x.prompted = true
 	x.writes++
+	c.cfg.Tap(false, ">")
 	c.feed.push(">")
 }
 
@@ -67,6 +68,7 @@ func (c *Conn) line(s string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard++
+	c.cfg.Tap(false, s)
 	if strings.HasPrefix(s, ">") { // a prompt nobody waits for: a second one, or one after ESC
 		if s = strings.TrimLeft(s, "> "); s == "" {
 			return

@@ -184,6 +184,7 @@ func (c *Conn) writeCommand(p []byte) error {
 	if whole {
 		c.phase(x, Gone) // before the write, as in writePDU
 	}
+	c.cfg.Tap(true, x.cmd)
 	n, err := c.port.Write(p)
 	switch {
 	case !whole:
@@ -217,6 +218,7 @@ func (c *Conn) writePDU(pdu []byte) error {
 		return c.written(x, err)
 	}
 	c.phase(x, Writing)
+	c.cfg.Tap(true, x.pdu)
 	if n, err := c.port.Write(pdu); err != nil {
 		if n == 0 {
 			c.phase(x, Nothing)

@@ -70,3 +70,24 @@ type Noticer interface {
 type Doctor interface {
 	Examine(ctx context.Context) ([]string, error)
 }
+
+// SelfTester is a route that can send a message to itself now. It returns when
+// the test is on its way, or says why it cannot be; what comes of it is told in
+// Care.LoopTest.
+type SelfTester interface {
+	SelfTest(ctx context.Context) error
+}
+
+// Line is one line of the conversation between a route and its device, as a
+// technician may see it: numbers, texts, PINs and PDUs are masked.
+type Line struct {
+	At   time.Time `json:"at"`
+	Out  bool      `json:"out,omitempty"` // we said it
+	Text string    `json:"text"`
+}
+
+// Tracer is a route that remembers the last lines of that conversation, oldest
+// first. They are kept in memory only.
+type Tracer interface {
+	Trace() []Line
+}

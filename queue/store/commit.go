@@ -156,12 +156,11 @@ func (db *DB) next() []*call {
 // Who was answered often comes back at once: a lane, a till with a list. If
 // the next commit began with whoever waited already, two herds would take
 // turns, each waiting for the other's commit. So after a commit the next one
-// may wait for as many as could come, for a fraction of what the last one
-// took. A call that comes to an idle disk, or alone, never waits.
-const (
-	lingerShare = 4 // of the time of a commit
-	lingerMost  = 5 * time.Millisecond
-)
+// may wait for as many as could come, for as long as the last one took: who
+// waits no longer than the thing costs that the wait may save is never much
+// worse off than who knows what will come. A call that comes to an idle disk,
+// or alone, never waits.
+const lingerMost = 5 * time.Millisecond
 
 // expect is called after a commit that took so long, before its n calls are
 // answered.
@@ -169,7 +168,7 @@ func (db *DB) expect(n int, took time.Duration) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.expected = min(len(db.waiting)+n, db.opt.MaxBatch)
-	db.patience = time.Now().Add(min(took/lingerShare, lingerMost))
+	db.patience = time.Now().Add(min(took, lingerMost))
 }
 
 func (db *DB) linger(d time.Duration) {

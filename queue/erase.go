@@ -67,6 +67,30 @@ func (q *Queue) Erase(ctx context.Context, number, by string) (Erased, error) {
 	if err != nil {
 		return Erased{}, err
 	}
+	all := []string{to}
+	if others := q.cfg.Steward.Others; others != nil {
+		err := q.db.View(func(tx *store.Tx) error {
+			more, err := others(tx, to)
+			all = append(more, to) // its own contact last: until then it can be asked again
+			return err
+		})
+		if err != nil {
+			return Erased{}, err
+		}
+	}
+	var sum Erased
+	for _, one := range all {
+		done, err := q.eraseOne(ctx, one, by)
+		sum.Messages, sum.Inbound, sum.Answers, sum.InFlight = sum.Messages+done.Messages, sum.Inbound+done.Inbound, sum.Answers+done.Answers, sum.InFlight+done.InFlight
+		if err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// eraseOne forgets one number or one address.
+func (q *Queue) eraseOne(ctx context.Context, to, by string) (Erased, error) {
 	order := &erasure{Hash: q.hash(to), At: q.now(), Open: true}
 	done, err := q.carryOut(ctx, order, to, by)
 	if err != nil || done.InFlight == 0 {

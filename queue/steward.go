@@ -19,6 +19,9 @@ type Steward struct {
 	OptedOut func(tx *store.Tx, number string, out bool, inbox uint64, by string) error
 	// Erased is told that a person is to be forgotten everywhere.
 	Erased func(tx *store.Tx, number string) error
+	// Others lists the other numbers and e-mail addresses of who has this one:
+	// they are forgotten together.
+	Others func(tx *store.Tx, number string) ([]string, error)
 	// Numbers hands over every number that is kept: whom a restored backup is
 	// to forget again is known by hash only.
 	Numbers func(tx *store.Tx, each func(number string) error) error

@@ -21,6 +21,7 @@ type Campaign struct {
 	// What is said: a stored template, or texts by language.
 	Template   string            `json:"template,omitempty"`
 	Texts      map[string]string `json:"texts,omitempty"`
+	Subjects   map[string]string `json:"subjects,omitempty"`    // of e-mail, with texts
 	CustomText string            `json:"custom_text,omitempty"` // fills # CUSTOMTEXT #
 	Vars       map[string]string `json:"vars,omitempty"`        // the same for all
 	Missing    Missing           `json:"missing,omitempty"`     // with texts; a template says its own
@@ -188,6 +189,8 @@ func (o *Outreach) normalCampaign(c *Campaign) error {
 		return invalid("texts", "one_of_two", "template and texts are two ways to say one thing. Send one of them")
 	case c.Template == "" && len(c.Texts) == 0:
 		return invalid("template", "text_missing", "there is nothing to say. Name a template, or send texts by language: {\"nl\": \"…\"}")
+	case len(c.Subjects) > 0 && (c.Template != "" || c.Channel != Email):
+		return invalid("subjects", "field_not_here", "subjects belong to texts that go by e-mail. A template has its own: leave them out")
 	case c.Template != "" && (c.Missing != "" || len(c.Defaults) > 0):
 		return invalid("missing", "field_not_here", "the template %s says itself what is done without a value. Leave missing and defaults out", c.Template)
 	case c.Class != queue.Marketing && c.Class != queue.Transactional:
@@ -292,7 +295,7 @@ func (w *When) due(b *Booking, now time.Time, zone *time.Location) (due, until t
 // text is what a campaign says, as a template.
 func (c *Campaign) text(tx *store.Tx) (*Stored, error) {
 	if c.Template == "" {
-		t := &Stored{Name: "text", Texts: map[string]map[string]string{c.Channel: c.Texts}, Missing: c.Missing, Defaults: c.Defaults, Encoding: c.Encoding, MaxParts: c.MaxParts}
+		t := &Stored{Name: "text", Texts: map[string]map[string]string{c.Channel: c.Texts}, Subjects: c.Subjects, Missing: c.Missing, Defaults: c.Defaults, Encoding: c.Encoding, MaxParts: c.MaxParts}
 		return t, nil
 	}
 	t, err := templates.Get(tx, store.Str(c.Template))

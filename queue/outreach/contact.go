@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -167,11 +166,11 @@ func (o *Outreach) normal(c *Contact) error {
 		c.Number = n.String()
 	}
 	if c.Email != "" {
-		a, err := mail.ParseAddress(c.Email)
+		a, err := text.ParseAddress(c.Email)
 		if err != nil {
 			return invalid("email", "email_invalid", "%q is no e-mail address. Write anna@example.nl, or leave it out", c.Email)
 		}
-		c.Email = a.Address
+		c.Email = a.String()
 	}
 	if c.Language != "" && !slices.Contains(queue.Languages, c.Language) {
 		return invalid("language", "unknown_value", "%q is no language of this box. Use one of: %s", c.Language, strings.Join(queue.Languages, ", "))
@@ -311,10 +310,13 @@ func (o *Outreach) EachContact(fn func(*Contact) error) error {
 	return each(o.db, contacts, func(_ *store.Tx, c *Contact) error { return fn(c) })
 }
 
-// withNumber lists the contacts who have a number.
+// withNumber lists the contacts who have a number, or an e-mail address.
 func withNumber(tx *store.Tx, number string) (list []*Contact, err error) {
-	prefix := store.Str(number)
-	for key, id := range byNumber.Keys(tx, prefix) {
+	index, prefix := byNumber, store.Str(number)
+	if text.IsAddress(number) {
+		index, prefix = byMail, store.Str(strings.ToLower(number))
+	}
+	for key, id := range index.Keys(tx, prefix) {
 		if !bytes.HasPrefix(key, prefix) {
 			break
 		}

@@ -242,7 +242,7 @@ func (o *Outreach) refusesNow(tx *store.Tx, c *Campaign, r *Recipient, who *reci
 	if who.contact == nil && r.Contact != "" && r.To == "" {
 		return "the contact is gone", nil
 	}
-	return refusesRow(tx, c, r, who.contact, who.number())
+	return refusesRow(tx, c, r, who.contact, who.reach(c.Channel))
 }
 
 // write makes the messages, outside of any transaction.

@@ -80,21 +80,21 @@ func (o *Outreach) EachRecipient(c *Campaign, fn func(ListedRecipient) error) er
 		if err != nil {
 			return err
 		}
-		return o.listed(s.list, fn)
+		return o.listed(c.Channel, s.list, fn)
 	}
 	for from := 0; ; {
 		list, next, err := o.Recipients(c.Name, from, maxPage)
 		if err != nil {
 			return err
 		}
-		if err := o.listed(list, fn); err != nil || next == 0 {
+		if err := o.listed(c.Channel, list, fn); err != nil || next == 0 {
 			return err
 		}
 		from = next
 	}
 }
 
-func (o *Outreach) listed(list []Recipient, fn func(ListedRecipient) error) error {
+func (o *Outreach) listed(channel string, list []Recipient, fn func(ListedRecipient) error) error {
 	for chunk := range slices.Chunk(list, pageSize) {
 		var rows []ListedRecipient
 		err := o.db.View(func(tx *store.Tx) error {
@@ -108,7 +108,7 @@ func (o *Outreach) listed(list []Recipient, fn func(ListedRecipient) error) erro
 					if one != nil {
 						row.Name = one.whole()
 						if row.Number == "" {
-							row.Number = one.Number
+							row.Number = one.reach(channel)
 						}
 					}
 				}

@@ -13,13 +13,14 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // Notify says who is told when a campaign or a run of a rule is over. It is an
 // event in any case, which the page shows and webhooks carry.
 type Notify struct {
 	SMS   []string `json:"sms,omitempty"`   // numbers
-	Email string   `json:"email,omitempty"` // where this box has an e-mail route
+	Email string   `json:"email,omitempty"` // an address, where this box has an e-mail route
 	Empty bool     `json:"empty,omitempty"` // also when nothing matched
 }
 
@@ -89,11 +90,18 @@ func (o *Outreach) notice(code string, args ...string) string {
 func (o *Outreach) checkWay(channel string, n *Notify) error {
 	switch {
 	case channel != SMS && channel != Email:
-		return invalid("channel", "unknown_value", "%q is no channel. Use sms", channel)
-	case channel == Email:
-		return invalid("channel", "channel_not_here", "this box carries no e-mail. Use sms, or switch the notice off")
-	case n.Email != "":
-		return invalid("notify.email", "channel_not_here", "this box carries no e-mail. Name a number in notify.sms, or read the event")
+		return invalid("channel", "unknown_value", "%q is no channel. Use sms or email", channel)
+	case channel == Email && !o.q.HasMail():
+		return invalid("channel", "channel_not_here", "this box carries no e-mail. Set up the mail server in Settings > E-mail, or use sms")
+	case n.Email != "" && !o.q.HasMail():
+		return invalid("notify.email", "channel_not_here", "this box carries no e-mail. Set up the mail server in Settings > E-mail, name a number in notify.sms, or read the event")
+	}
+	if n.Email != "" {
+		a, err := text.ParseAddress(n.Email)
+		if err != nil {
+			return invalid("notify.email", "email_invalid", "%q is no e-mail address. Write office@example.nl", n.Email)
+		}
+		n.Email = a.String()
 	}
 	for i, number := range n.SMS {
 		c := Contact{ID: "x", Number: number}
@@ -130,10 +138,32 @@ func (o *Outreach) finish(tx *store.Tx, c *Campaign, code string) error {
 	for _, e := range c.Excluded {
 		left += e.Count
 	}
-	return o.tellBySMS(tx, c.Notify.SMS, o.notice(code,
+	return o.tell(tx, &c.Notify, o.notice(code,
 		"name", name, "n", strconv.Itoa(c.Recipients),
 		"sent", strconv.Itoa(rep.States[string(queue.Delivered)]+rep.States[string(queue.Sent)]),
-		"failed", strconv.Itoa(rep.failed()), "excluded", strconv.Itoa(left)))
+		"failed", strconv.Itoa(rep.failed()), "excluded", strconv.Itoa(left)), rep.lines())
+}
+
+// lines are the counts by state and the first failures, for a notice that has
+// room for them: who did not get it by their id or row, and why.
+func (r *Report) lines() string {
+	const most = 50
+	var b strings.Builder
+	for _, s := range sortedStates(r.States) {
+		fmt.Fprintf(&b, "%s: %d\n", s, r.States[s])
+	}
+	for i, f := range r.Failures {
+		if i == most {
+			fmt.Fprintf(&b, "… +%d\n", len(r.Failures)-most)
+			break
+		}
+		who := f.Contact
+		if who == "" {
+			who = "#" + strconv.Itoa(f.Row)
+		}
+		fmt.Fprintf(&b, "- %s: %s\n", who, f.Why)
+	}
+	return b.String()
 }
 
 func cmpName(c *Campaign) string {
@@ -162,16 +192,26 @@ func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	if empty && !r.Notify.Empty {
 		return nil
 	}
-	_, why, _ := strings.Cut(run.Failed, ": ") // without the name of the field
-	why, _, _ = strings.Cut(why, ". ")         // nor the remedies: it is an SMS
-	return o.tellBySMS(tx, r.Notify.SMS, o.notice(code, "name", r.Name+" "+run.Day, "why", why, "days", some(run.Missed)))
+	_, whole, _ := strings.Cut(run.Failed, ": ") // without the name of the field
+	why, _, _ := strings.Cut(whole, ". ")        // an SMS has no room for the remedies
+	return o.tell(tx, &r.Notify, o.notice(code, "name", r.Name+" "+run.Day, "why", why, "days", some(run.Missed)), whole)
 }
 
-func (o *Outreach) tellBySMS(tx *store.Tx, to []string, words string) error {
-	for _, number := range to {
-		m, err := o.q.Prepare(queue.Draft{To: number, Text: words, Lang: o.cfg.Language, Ref: "NOTICE"})
+// tell tells who is to be told: by SMS in one sentence, by e-mail with what
+// there is beside it.
+func (o *Outreach) tell(tx *store.Tx, n *Notify, words, more string) error {
+	var drafts []queue.Draft
+	for _, number := range n.SMS {
+		drafts = append(drafts, queue.Draft{To: number, Text: words})
+	}
+	if n.Email != "" {
+		drafts = append(drafts, queue.Draft{Channel: queue.Email, To: n.Email, Text: strings.TrimSpace(words + "\n\n" + more)})
+	}
+	for _, d := range drafts {
+		d.Lang, d.Ref = o.cfg.Language, "NOTICE"
+		m, err := o.q.Prepare(d)
 		if err != nil {
-			o.log.Error("a notice cannot be sent to the number that was set for it", "err", err)
+			o.log.Error("a notice cannot be sent to whom it was set for", "err", err)
 			continue
 		}
 		if err := o.q.AddTx(tx, m); err != nil {

@@ -95,13 +95,36 @@ func (o *Outreach) prod() {
 	}
 }
 
+// mailsPerMinute estimates what the mail server takes: a mail a second over each
+// lane, within the limit that is set.
+func (o *Outreach) mailsPerMinute() float64 {
+	n := 0.0
+	for _, r := range o.q.Routes() {
+		if _, ready := r.Plain(); !ready || r.Kind != Email {
+			continue
+		}
+		rate := 60 * float64(max(1, r.Lanes))
+		limits, err := o.q.Quotas(r.Route)
+		if err != nil {
+			continue // the route has gone meanwhile
+		}
+		for _, l := range limits {
+			if l.Of == "parts_per_minute" {
+				rate = min(rate, float64(l.Limit))
+			}
+		}
+		n += rate
+	}
+	return n
+}
+
 // perMinute estimates from the routes that are ready now: ten parts each, what
 // a modem on LTE carries (field-notes §1.16), and a hundred for each lane of
 // one that has several, as an SMSC has.
 func (o *Outreach) perMinute() float64 {
 	n := 0.0
 	for _, r := range o.q.Routes() {
-		if _, ready := r.Plain(); !ready {
+		if _, ready := r.Plain(); !ready || r.Kind == Email {
 			continue
 		}
 		if r.Lanes > 1 {

@@ -40,6 +40,7 @@ type Preview struct {
 type Shown struct {
 	Contact string `json:"contact,omitempty"`
 	Row     int    `json:"row,omitempty"`
+	Subject string `json:"subject,omitempty"` // of an e-mail
 	Text    string `json:"text"`
 	Parts   int    `json:"parts"`
 	Left    int    `json:"left"`
@@ -98,7 +99,7 @@ func (o *Outreach) preview(c *Campaign, s *selection) (*Preview, error) {
 		Recipients: len(s.list), Merged: s.merged, Excluded: append([]Excluded{}, s.left.list...), Refused: []Excluded{},
 		ByParts: map[string]int{}, First: []Shown{}, Replaced: []Replaced{}, Fields: append([]string{}, w.fields()...), Unknown: []Placeholder{},
 	}
-	for _, parsed := range w.parsed {
+	for _, parsed := range w.templates() {
 		p.Unknown = append(p.Unknown, parsed.Unknown()...)
 	}
 	count := counter{o: o, c: c, w: w, shared: shared, replaced: map[text.Change]int{}}
@@ -133,7 +134,7 @@ func (n *counter) chunk(tx *store.Tx, list []Recipient, p *Preview) error {
 		if err != nil {
 			return err
 		}
-		plan, price, err := n.one(tx, r, who)
+		q, err := n.one(tx, r, who)
 		if bad, ok := errors.AsType[*queue.Invalid](err); ok {
 			n.left.add(r.name(), bad.Detail)
 			continue
@@ -141,33 +142,34 @@ func (n *counter) chunk(tx *store.Tx, list []Recipient, p *Preview) error {
 		if err != nil {
 			return err
 		}
-		n.sum.Add(strconv.Itoa(n.at), plan, price)
+		plan := q.Plan
+		n.sum.Add(strconv.Itoa(n.at), plan, q.Price)
 		n.remember(strconv.Itoa(n.at), r)
 		for _, ch := range plan.Changes {
 			ch.Pos = 0
 			n.replaced[ch]++
 		}
 		if len(p.First) < firstShown {
-			p.First = append(p.First, Shown{Contact: r.Contact, Row: r.Row, Text: plan.Text, Parts: plan.Parts(), Left: plan.Left})
+			p.First = append(p.First, Shown{Contact: r.Contact, Row: r.Row, Subject: q.Subject, Text: plan.Text, Parts: plan.Parts(), Left: plan.Left})
 		}
 	}
 	return nil
 }
 
 // one writes and cuts one text, as the queue would.
-func (n *counter) one(tx *store.Tx, r *Recipient, who *recipient) (*text.Plan, text.Price, error) {
+func (n *counter) one(tx *store.Tx, r *Recipient, who *recipient) (*queue.Quote, error) {
 	d, err := n.w.draft(n.c.draftFor(r), who)
 	if err != nil {
-		return nil, text.Price{}, err
+		return nil, err
 	}
 	q, err := n.o.q.QuoteTx(tx, d)
 	switch {
 	case err != nil:
-		return nil, text.Price{}, err
+		return nil, err
 	case q.Refused != nil:
-		return nil, text.Price{}, q.Refused
+		return nil, q.Refused
 	}
-	return q.Plan, q.Price, nil
+	return q, nil
 }
 
 // remember keeps who reads the shortest and the longest text so far.
@@ -185,6 +187,9 @@ func (n *counter) remember(key string, r *Recipient) {
 func (n *counter) into(p *Preview) {
 	p.Messages, p.Parts, p.UCS2, p.Unpriced = n.sum.Count, n.sum.Parts, n.sum.UCS2, n.sum.Unpriced
 	p.Total = n.sum.Total
+	if n.c.Channel == Email { // it has no parts and costs nothing
+		p.Parts, p.Unpriced, n.sum.ByParts = 0, 0, nil
+	}
 	p.Refused = append(p.Refused, n.left.list...)
 	for parts, messages := range n.sum.ByParts {
 		p.ByParts[strconv.Itoa(parts)] = messages

@@ -17,11 +17,20 @@ type recipient struct {
 	lang    string
 }
 
-func (r *recipient) number() string {
+// reach is the number, or by e-mail the address, that the text goes to.
+func (r *recipient) reach(channel string) string {
 	if r.to == "" && r.contact != nil {
-		return r.contact.Number
+		return r.contact.reach(channel)
 	}
 	return r.to
+}
+
+// reach is the contact's number, or by e-mail their address.
+func (c *Contact) reach(channel string) string {
+	if channel == Email {
+		return c.Email
+	}
+	return c.Number
 }
 
 func (r *recipient) language() string {
@@ -57,7 +66,7 @@ func (r *recipient) value(name, lang string, zone *time.Location) string {
 // anybody has a value was asked when the selection was made.
 func (o *Outreach) anyNames(t *Stored, channel string) (*writer, error) {
 	names := Names{}
-	for _, words := range t.Texts[channel] {
+	for _, words := range t.words(channel) {
 		p, err := Parse(words, nil, o.rules(t))
 		if err != nil {
 			return nil, err
@@ -92,7 +101,15 @@ func (w *writer) draft(d queue.Draft, r *recipient) (queue.Draft, error) {
 	if words == "" {
 		return d, invalid("vars", CodeMissing, "without the values that are missing no sentence is left")
 	}
-	d.To, d.Text, d.Lang = r.number(), words, cmp.Or(r.language(), lang)
+	d.To, d.Text, d.Lang = r.reach(w.channel), words, cmp.Or(r.language(), lang)
+	if w.channel == Email {
+		// Spelling and parts are of SMS: an e-mail carries every character.
+		d.Channel, d.Encoding, d.MaxParts = queue.Email, "", 0
+		if d.Subject == "" {
+			d.Subject, err = w.subject(func(name, reads string) string { return r.value(name, reads, zone) }, r.language())
+		}
+		return d, err
+	}
 	d.Encoding = cmp.Or(d.Encoding, w.t.Encoding)
 	if d.MaxParts == 0 {
 		d.MaxParts = w.t.MaxParts

@@ -256,7 +256,7 @@ func (o *Outreach) selectRun(r *Rule, c *Campaign, s *selection, first, day, now
 				continue
 			}
 			one.noteNames(s.names)
-			s.take(Recipient{Contact: one.ID, Occasion: d.key}, one.Number, false)
+			s.take(Recipient{Contact: one.ID, Occasion: d.key}, one.reach(c.Channel), false)
 		}
 		return nil
 	})

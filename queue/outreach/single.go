@@ -7,6 +7,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // Single is one message that names a template, a contact or a booking instead
@@ -17,6 +18,9 @@ type Single struct {
 	Contact  string
 	Booking  string
 }
+
+// ofContact in place of an address is the one that the contact has.
+const ofContact = "contact"
 
 // IsZero: the message says everything itself.
 func (s *Single) IsZero() bool {
@@ -32,6 +36,7 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 	case s.Template != "" && d.Text != "":
 		return d, invalid("text", "one_of_two", "text and template are two ways to say one thing. Send one of them")
 	}
+	channel := cmp.Or(string(d.Channel), SMS)
 	var t *Stored
 	var who *recipient
 	var why string
@@ -46,7 +51,7 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 			}
 		}
 		if who.contact != nil && d.Class == queue.Marketing && !o.cfg.TillChecks {
-			why, err = refusesContact(tx, who.contact, &Policy{RequireAll: []string{Marketing}}, SMS, nil)
+			why, err = refusesContact(tx, who.contact, &Policy{RequireAll: []string{Marketing}}, channel, nil)
 		}
 		return err
 	})
@@ -65,14 +70,31 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 		return d, invalid("contact", "no_consent", "this contact may not be sent advertising: %s. Order and appointment messages (class transactional) may go", why)
 	}
 	d.Contact, d.Booking = s.Contact, s.Booking
-	d.To, d.Lang = who.number(), cmp.Or(who.language(), d.Lang)
-	if strings.TrimSpace(d.To) == "" {
+	if d.Email == ofContact {
+		if who.contact == nil || who.contact.Email == "" {
+			return d, invalid("email", text.CodeAddressEmpty, "the contact has no e-mail address. Write it in email, or leave that out")
+		}
+		d.Email = who.contact.Email
+		if channel == Email && d.To == "" {
+			who.to = who.contact.Number
+		}
+	}
+	to := who.reach(channel)
+	if channel == Email && d.Email != "" && who.to == "" {
+		to = "" // the address is in email
+	}
+	d.To, d.Lang = to, cmp.Or(who.language(), d.Lang)
+	switch {
+	case strings.TrimSpace(d.To) != "":
+	case channel != Email:
 		return d, invalid("to", "number_empty", "the contact %s has no number. Send it in to", s.Contact)
+	case d.Email == "":
+		return d, invalid("to", text.CodeAddressEmpty, "the contact %s has no e-mail address. Send it in to", s.Contact)
 	}
 	if t == nil {
 		return d, nil
 	}
-	w, err := o.anyNames(t, SMS)
+	w, err := o.anyNames(t, channel)
 	if err != nil {
 		return d, err
 	}
@@ -80,6 +102,7 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 		d.Class = t.Class
 	}
 	d, err = w.draft(d, who)
+	d.To = to
 	if bad, ok := errors.AsType[*queue.Invalid](err); ok && bad.Field == "template" {
 		err = within(bad, "template")
 	}

@@ -61,7 +61,7 @@ func (o *Outreach) fromRegister(c *Campaign, now time.Time) (*selection, error) 
 			return nil
 		}
 		one.noteNames(s.names)
-		s.take(Recipient{Contact: one.ID, Booking: booking}, one.Number, dedupe)
+		s.take(Recipient{Contact: one.ID, Booking: booking}, one.reach(c.Channel), dedupe)
 		return nil
 	})
 	if err != nil || len(who.booked) == 0 {
@@ -109,7 +109,7 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 				rep.refuse(r.Row, err)
 				continue
 			}
-			who, number, err := o.addressee(tx, &r, now)
+			who, number, err := o.addressee(tx, c.Channel, &r, now)
 			if bad, ok := errors.AsType[*queue.Invalid](err); ok {
 				rep.refuse(r.Row, bad)
 				continue
@@ -146,8 +146,9 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 	return s, err
 }
 
-// addressee reads whom a row is for: a contact, or a number.
-func (o *Outreach) addressee(tx *store.Tx, r *Recipient, now time.Time) (*Contact, string, error) {
+// addressee reads whom a row is for: a contact, or a number; by e-mail an
+// address.
+func (o *Outreach) addressee(tx *store.Tx, channel string, r *Recipient, now time.Time) (*Contact, string, error) {
 	if r.Lang = strings.ToLower(strings.TrimSpace(r.Lang)); r.Lang != "" && !slices.Contains(queue.Languages, r.Lang) {
 		return nil, "", invalid("lang", "unknown_value", "%q is no language of this box. Use one of: %s", r.Lang, strings.Join(queue.Languages, ", "))
 	}
@@ -166,7 +167,14 @@ func (o *Outreach) addressee(tx *store.Tx, r *Recipient, now time.Time) (*Contac
 	}
 	number := r.To
 	if number == "" && who != nil {
-		number = who.Number
+		number = who.reach(channel)
+	}
+	if channel == Email {
+		a, err := text.ParseAddress(number)
+		if bad, ok := errors.AsType[*text.Error](err); ok {
+			return nil, "", &queue.Invalid{Field: "to", Code: bad.Code, Detail: bad.Detail}
+		}
+		return who, a.String(), nil
 	}
 	if strings.TrimSpace(number) == "" {
 		return nil, "", invalid("to", text.CodeNumberEmpty, "the number is missing: write a mobile number")
@@ -189,7 +197,11 @@ func refusesRow(tx *store.Tx, c *Campaign, r *Recipient, who *Contact, number st
 	}
 	if who != nil {
 		copied := *who
-		copied.Number = number
+		if c.Channel == Email {
+			copied.Email = number
+		} else {
+			copied.Number = number
+		}
 		return refusesContact(tx, &copied, &policy, c.Channel, r.Consents)
 	}
 	if r.Contact != "" { // known to the till, not to us
@@ -242,9 +254,12 @@ type Estimate struct {
 func (o *Outreach) estimate(c *Campaign, due time.Time, messages, parts int) Estimate {
 	e := Estimate{Warnings: []string{}}
 	now := o.q.Now()
-	rate := o.cfg.PerMinute()
+	rate, none := o.cfg.PerMinute(), "no modem and no provider is ready, so nothing leaves until one is"
+	if c.Channel == Email {
+		rate, none = o.mailsPerMinute(), "the mail server is not ready, so nothing leaves until it is"
+	}
 	if rate <= 0 {
-		e.Warnings = append(e.Warnings, "no modem and no provider is ready, so nothing leaves until one is")
+		e.Warnings = append(e.Warnings, none)
 		return e
 	}
 	minutes := func(n float64) time.Duration { return time.Duration(n / rate * float64(time.Minute)) }

@@ -20,7 +20,7 @@ const (
 // Steward answers the queue when a message is about to leave: consent given
 // when a list was made is worth nothing if it was withdrawn since.
 func Steward() queue.Steward {
-	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Numbers: numbers, Known: aboutNumber}
+	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Numbers: numbers, Known: aboutNumber, Others: othersOf}
 }
 
 func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
@@ -127,7 +127,7 @@ func mayReach(tx *store.Tx, m *queue.Message, policy *Policy, flag string) (queu
 		if policy.Ignore {
 			continue
 		}
-		g, err := consentsOf(tx, c.ID, SMS)
+		g, err := consentsOf(tx, c.ID, string(m.Via()))
 		if err != nil {
 			return queue.Ruling{}, err
 		}
@@ -218,6 +218,32 @@ func afterAll(tx *store.Tx, contact string) (time.Time, error) {
 		}
 	}
 	return at, nil
+}
+
+// othersOf lists the other numbers and addresses of everybody who has one. What
+// somebody else has as well is theirs, and is left.
+func othersOf(tx *store.Tx, number string) (list []string, err error) {
+	who, err := withNumber(tx, number)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range who {
+		for _, other := range []string{c.Number, c.Email} {
+			if other == "" || other == number || slices.Contains(list, other) {
+				continue
+			}
+			sharers, err := withNumber(tx, other)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(sharers, func(s *Contact) bool {
+				return !slices.ContainsFunc(who, func(w *Contact) bool { return w.ID == s.ID })
+			}) {
+				list = append(list, other)
+			}
+		}
+	}
+	return list, nil
 }
 
 // erased forgets a person in everything that outreach keeps. That they are

@@ -77,6 +77,12 @@ func (o *Outreach) normalTemplate(t *Stored) error {
 			}
 		}
 	}
+	if len(t.Subjects) > 0 && len(t.Texts[Email]) == 0 {
+		return invalid("subjects", "text_missing", "a subject belongs to an e-mail, and the template has no text for it. Add texts.email, or leave subjects out")
+	}
+	if err := o.checkSubjects(t, "subjects"); err != nil {
+		return err
+	}
 	switch t.Class {
 	case "", queue.Transactional, queue.Marketing:
 	default:
@@ -91,6 +97,35 @@ func (o *Outreach) normalTemplate(t *Stored) error {
 		return invalid("encoding", "unknown_value", "%q is not known here. Use smart, gsm7, ucs2 or ascii", t.Encoding)
 	}
 	return nil
+}
+
+// checkSubjects checks the subjects of e-mail. Its error is a *queue.Invalid.
+func (o *Outreach) checkSubjects(t *Stored, field string) error {
+	for lang, words := range t.Subjects {
+		field := field + "." + lang
+		if !slices.Contains(queue.Languages, lang) {
+			return invalid(field, "unknown_value", "%q is no language of this box. Use one of: %s", lang, strings.Join(queue.Languages, ", "))
+		}
+		if t.Draft && strings.TrimSpace(words) == "" {
+			continue
+		}
+		if _, err := text.ComposeSubject(words); err != nil {
+			return invalid(field, "subject_too_long", "%s", err)
+		}
+		if _, err := Parse(words, nil, o.rules(t)); err != nil {
+			return within(err, field)
+		}
+	}
+	return nil
+}
+
+// words are all texts of a channel; by e-mail the subjects, too.
+func (t *Stored) words(channel string) []string {
+	all := slices.Collect(maps.Values(t.Texts[channel]))
+	if channel == Email {
+		all = slices.AppendSeq(all, maps.Values(t.Subjects))
+	}
+	return all
 }
 
 // within says where in a larger thing an error is; what is wrong stays.
@@ -277,6 +312,8 @@ type writer struct {
 	t       *Stored
 	channel string
 	parsed  map[string]*Template // by language
+
+	subjects map[string]*Template // of e-mail, by language
 }
 
 // writer parses a template for recipients who have these names. Its error is a
@@ -294,13 +331,34 @@ func (o *Outreach) writer(t *Stored, channel string, names Names) (*writer, erro
 		}
 		w.parsed[lang] = p
 	}
+	if channel != Email {
+		return w, nil
+	}
+	w.subjects = map[string]*Template{}
+	for lang, words := range t.Subjects {
+		p, err := Parse(words, names, o.rules(t))
+		if err != nil {
+			return nil, within(err, "template.subjects."+lang)
+		}
+		w.subjects[lang] = p
+	}
 	return w, nil
+}
+
+// templates are all that are written, by language; texts before subjects.
+func (w *writer) templates() (all []*Template) {
+	for _, of := range []map[string]*Template{w.parsed, w.subjects} {
+		for _, lang := range slices.Sorted(maps.Keys(of)) {
+			all = append(all, of[lang])
+		}
+	}
+	return all
 }
 
 // unknown is the refusal that placeholders nobody can fill in mean; nil: none.
 func (w *writer) unknown() error {
-	for _, lang := range slices.Sorted(maps.Keys(w.parsed)) {
-		if bad := w.parsed[lang].refused; bad != nil {
+	for _, p := range w.templates() {
+		if bad := p.refused; bad != nil {
 			return bad
 		}
 	}
@@ -309,14 +367,29 @@ func (w *writer) unknown() error {
 
 // fields are the names that any language uses.
 func (w *writer) fields() (all []string) {
-	for _, lang := range slices.Sorted(maps.Keys(w.parsed)) {
-		for _, f := range w.parsed[lang].Fields() {
+	for _, p := range w.templates() {
+		for _, f := range p.Fields() {
 			if !slices.Contains(all, f) {
 				all = append(all, f)
 			}
 		}
 	}
 	return all
+}
+
+// subject is that of the e-mail for one reader; empty: the template has none, and
+// how the text begins is it.
+func (w *writer) subject(vars func(name, lang string) string, lang string) (string, error) {
+	l, ok := choose(w.t.Subjects, lang, w.o.cfg.Language)
+	if !ok {
+		return "", nil
+	}
+	p, reads := w.subjects[l], cmp.Or(lang, l)
+	v := make(Vars, len(p.fields))
+	for _, name := range p.fields {
+		v[name] = vars(name, reads)
+	}
+	return p.Render(v, reads)
 }
 
 // write is the text for one reader.

@@ -17,7 +17,14 @@ var (
 		}
 		return [][]byte{store.Join(store.Str(c.Number), store.Str(c.ID))}
 	})
-	contacts = store.NewTable("contact", (*Contact).key, byNumber).
+	// address · id: the same by e-mail.
+	byMail = store.NewIndex("contact.email", func(c *Contact) [][]byte {
+		if c.Email == "" {
+			return nil
+		}
+		return [][]byte{store.Join(store.Str(strings.ToLower(c.Email)), store.Str(c.ID))}
+	})
+	contacts = store.NewTable("contact", (*Contact).key, byNumber, byMail).
 			Packed(writeContact, readContact)
 
 	// The same rows, read only as far as a selection asks. It writes nothing.

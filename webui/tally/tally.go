@@ -131,6 +131,10 @@ func (t *Tally) Subscribe() (wake <-chan struct{}, stop func()) {
 	}
 }
 
+// Nudge gives everybody who subscribed a token, for something that is read
+// again after a while rather than at each change.
+func (t *Tally) Nudge() { t.signal() }
+
 func (t *Tally) signal() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // is written to them (texts.go), and what makes that happen.
 
 // customersPages in the order in which they are named. The address is the name.
-var customersPages = []string{"contacts"}
+var customersPages = []string{"contacts", "campaigns"}
 
 // CustomersPages are for the row.
 func (p *page) CustomersPages() []string { return customersPages }
@@ -89,6 +89,22 @@ var whys = []struct{ before, after, key string }{
 	{"", " is off", "why_off"},
 	{"is not among those the rule is for", "", "why_not_meant"},
 	{"the contact is gone", "", "why_gone"},
+	{"is on the exclusion list", "", "why_kept_out"},
+	{"the number is missing: ", "", "why_numberless"},
+	{"", " is a landline", "why_landline"},
+	{"this customer does not want advertising ", "", "why_opted_out"},
+	{"there is no value for ", ". ", "why_no_value"},
+	{"the booking is gone", "", "why_booking_gone"},
+	{"the booking has no contact", "", "why_no_contact"},
+	{"the booking has no lead time", "", "why_no_lead"},
+	{"the booking is ", "", "why_booking_is"},
+	{"the template ", " is gone", "why_template_gone"},
+	{"the notice is switched off", "", "why_notice_off"},
+	{"was told before", "", "why_told"},
+	{"it would have been due before now", "", "why_due_before"},
+	{"it was too late to remind", "", "why_too_late"},
+	{"the box was off when it was due", "", "why_box_off"},
+	{"erased", "", "why_erased"},
 }
 
 // Reason tells in the language of the page why somebody is not written to.
@@ -99,8 +115,14 @@ func (p *page) Reason(why string) string {
 		if !ok {
 			continue
 		}
-		if rest, ok = strings.CutSuffix(rest, w.after); !ok || w.before != "" && w.after == "" && !strings.HasSuffix(w.before, " ") && rest != "" {
+		if w.after != "" {
+			rest, _, ok = strings.Cut(rest, w.after)
+		}
+		if !ok || w.before != "" && w.after == "" && !strings.HasSuffix(w.before, " ") && rest != "" {
 			continue
+		}
+		if w.key == "why_booking_is" {
+			rest = p.T("booking_" + rest)
 		}
 		switch rest {
 		case outreach.Marketing:

@@ -160,6 +160,9 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 		if err != nil {
 			err = errors.Join(errNoPage, err)
 		}
+	case "campaigns", "campaign":
+		p.Lamp = p.lamp(lamp.Look(s.queue, s.db))
+		view, parts, err = s.reachParts(p, name, rest, query)
 	case "message":
 		p.Nav, parts = "messages", messageParts
 		view, err = s.readMessage(p, rest)

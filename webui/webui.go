@@ -93,6 +93,7 @@ type Site struct {
 	shelf    *shelf.Shelf
 	pulse    *pulse.Pulse
 	reach    reach
+	reports  kept[watched] // of campaigns
 	names    map[string]bool
 	pages    *template.Template
 	mux      *http.ServeMux

@@ -28,6 +28,14 @@ func (s *Site) reachRoutes(inside func(pattern string, need right, h http.Handle
 		{"GET /campaigns/{name}/print", s.printCampaign},
 		{"GET /campaigns/{name}/list.csv", s.campaignFile},
 		{"POST /campaigns/{name}/{act}", s.actOnCampaign},
+
+		{"GET /rules", s.rules},
+		{"POST /rules", s.saveRule},
+		{"GET /new/rule", s.newRule},
+		{"GET /rules/{name}", s.showRule},
+		{"GET /rules/{name}/edit", s.editRule},
+		{"GET /rules/{name}/delete", s.confirmRule},
+		{"POST /rules/{name}/{act}", s.actOnRule},
 	} {
 		inside(at.pattern, reaches, at.h)
 	}
@@ -49,6 +57,12 @@ func (s *Site) reachParts(p *page, name, rest, query string) (view any, parts []
 	case "campaign":
 		parts = []string{"brand", "strip", "campaign-run", "campaign-list"}
 		view, err = s.readCampaign(p, rest, q)
+	case "rules":
+		parts = []string{"brand", "strip", "rules-list"}
+		view, err = s.readRules(p)
+	case "rule":
+		parts = []string{"brand", "strip", "rule-week"}
+		view, err = s.readRule(p, rest)
 	}
 	if errors.Is(err, queue.ErrNotFound) {
 		err = errNoPage

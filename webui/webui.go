@@ -93,7 +93,8 @@ type Site struct {
 	shelf    *shelf.Shelf
 	pulse    *pulse.Pulse
 	reach    reach
-	reports  kept[watched] // of campaigns
+	reports  kept[watched]             // of campaigns
+	coming   kept[[]outreach.Upcoming] // of rules
 	names    map[string]bool
 	pages    *template.Template
 	mux      *http.ServeMux

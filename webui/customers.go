@@ -16,7 +16,7 @@ import (
 // is written to them (texts.go), and what makes that happen.
 
 // customersPages in the order in which they are named. The address is the name.
-var customersPages = []string{"contacts", "campaigns", "rules"}
+var customersPages = []string{"contacts", "campaigns", "bookings", "rules"}
 
 // CustomersPages are for the row.
 func (p *page) CustomersPages() []string { return customersPages }

@@ -160,7 +160,7 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 		if err != nil {
 			err = errors.Join(errNoPage, err)
 		}
-	case "campaigns", "campaign", "rules", "rule":
+	case "campaigns", "campaign", "rules", "rule", "booking":
 		p.Lamp = p.lamp(lamp.Look(s.queue, s.db))
 		view, parts, err = s.reachParts(p, name, rest, query)
 	case "message":

@@ -29,6 +29,15 @@ func (s *Site) reachRoutes(inside func(pattern string, need right, h http.Handle
 		{"GET /campaigns/{name}/list.csv", s.campaignFile},
 		{"POST /campaigns/{name}/{act}", s.actOnCampaign},
 
+		{"GET /bookings", s.bookings},
+		{"POST /bookings", s.saveBooking},
+		{"GET /new/booking", s.newBooking},
+		{"GET /bookings/{id}", s.showBooking},
+		{"GET /bookings/{id}/edit", s.editBooking},
+		{"GET /bookings/{id}/cancel", s.confirmBooking("cancel")},
+		{"GET /bookings/{id}/delete", s.confirmBooking("delete")},
+		{"POST /bookings/{id}/{act}", s.actOnBooking},
+
 		{"GET /rules", s.rules},
 		{"POST /rules", s.saveRule},
 		{"GET /new/rule", s.newRule},
@@ -63,6 +72,9 @@ func (s *Site) reachParts(p *page, name, rest, query string) (view any, parts []
 	case "rule":
 		parts = []string{"brand", "strip", "rule-week"}
 		view, err = s.readRule(p, rest)
+	case "booking":
+		parts = []string{"brand", "strip", "booking-verdict", "booking-told"}
+		view, err = s.readBooking(p, rest)
 	}
 	if errors.Is(err, queue.ErrNotFound) {
 		err = errNoPage

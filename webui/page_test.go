@@ -45,7 +45,7 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 	} {
 		used[k] = true
 	}
-	for _, k := range composed {
+	for _, k := range append(composedOfReach(), composed...) {
 		used[k] = true
 	}
 	for _, w := range whys {
@@ -75,7 +75,7 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile(`\bT (?:"|\()?"?([a-z_]+)"|\bT\("([a-z_]+)"|"((?:ev|hand|signal)_[a-z_]+)"|"(trouble_h|trouble_text|gone_h|not_yours_h)"`).FindAllStringSubmatch(sources.String(), -1) {
+	for _, m := range regexp.MustCompile(`\bT (?:"|\()?"?([a-z_]+)"|\bT\("([a-z_]+)"|"((?:ev|hand|signal|au|ca|bo|ru)_[a-z_]+)"|"(trouble_h|trouble_text|gone_h|not_yours_h)"`).FindAllStringSubmatch(sources.String(), -1) {
 		for _, key := range m[1:] {
 			if key == "" || strings.HasSuffix(key, "_") {
 				continue

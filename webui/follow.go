@@ -139,6 +139,12 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 		view, err = s.readStep(p, "modem")
 	case "strip": // pages that show what does not change by itself, under a lamp that does
 		p.Lamp, view, parts = p.lamp(lamp.Look(s.queue, s.db)), p, []string{"brand", "strip"}
+	case "way":
+		if !p.may(looks) {
+			return nil, errNoPage
+		}
+		parts = wayParts
+		view, err = s.readWay(p, rest)
 	case "messages":
 		p.Nav, parts = "messages", messagesParts
 		view, err = s.readMessages(p, search{State: queue.State(strings.TrimPrefix(query, "state="))})

@@ -200,6 +200,7 @@ func (s *furnished) everyPage() []pageAt {
 		{"settings-log", "/settings/log"},
 		{"settings-backup", "/settings/backup"},
 		{"way-modem", "/ways/Counter"},
+		{"way-modem-trace", "/ways/Counter?trace=1"},
 		{"way-provider", "/ways/Provider"},
 		{"wizard-place", "/setup/place"},
 		{"wizard-modem", "/setup/modem"},

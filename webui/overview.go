@@ -38,6 +38,7 @@ var (
 	messagesParts = []string{"brand", "strip", "list"}
 	inboxParts    = []string{"brand", "strip", "threads"}
 	talkParts     = []string{"brand", "strip", "turns"}
+	wayParts      = []string{"brand", "strip", "care", "lately"}
 	messageParts  = []string{"brand", "strip", "verdict", "story", "facts"}
 )
 

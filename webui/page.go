@@ -98,6 +98,9 @@ func (p *page) in(t time.Time) time.Time { return t.In(p.site.cfg.Location) }
 // Second is a time of day to the second.
 func (p *page) Second(t time.Time) string { return p.in(t).Format("15:04:05") }
 
+// Milli is a time of day to the millisecond, for technicians.
+func (p *page) Milli(t time.Time) string { return p.in(t).Format("15:04:05.000") }
+
 // Clock is a time as a person beside a till says it.
 func (p *page) Clock(t time.Time) string { return queue.Clock(t, p.Now, p.site.cfg.Location) }
 

@@ -14,6 +14,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/route"
+	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
 	"tillpost/webui/door"
 )
@@ -23,6 +24,19 @@ type handy struct {
 	*dressed
 	pins, codes []string
 	finding     []string
+	tests       int // of itself
+}
+
+func (h *handy) SelfTest(context.Context) error {
+	if h.tests++; h.tests > 1 {
+		return errors.New("a self-test is on its way already")
+	}
+	return nil
+}
+
+func (h *handy) Trace() []route.Line {
+	at := time.Now()
+	return []route.Line{{At: at, Out: true, Text: "AT+CSQ"}, {At: at, Text: "+CSQ: 20,99"}, {At: at, Text: "OK"}}
 }
 
 func (h *handy) EnterPIN(_ context.Context, pin string) error {
@@ -193,5 +207,55 @@ func TestBackupFromThePage(t *testing.T) {
 	}
 	if got, err := q.Get(m.ID); err != nil || got.Text() != m.Text() {
 		t.Errorf("the message in the copy: %+v %v", got, err)
+	}
+}
+
+// A technician sees what box and modem said to each other, and what went wrong
+// lately; both from the page of the way.
+func TestWayOutForATechnician(t *testing.T) {
+	m := newHandy("Counter")
+	m.Script(routetest.Accept, routetest.Busy, routetest.Refuse)
+	s := openShop(t, m)
+	until(t, func() bool { return s.queue.Routes()[0].State == route.Ready })
+	b := s.browser(t)
+	_, body := b.get("/ways/Counter?lang=en")
+	if !strings.Contains(body, "Nothing, as far as is remembered.") || !strings.Contains(body, "/ways/Counter?trace=1#trace") || strings.Contains(body, "AT&#43;CSQ") {
+		t.Errorf("before anything went wrong:\n%s", body)
+	}
+	if _, body := b.get("/ways/Counter?trace=1"); !strings.Contains(body, "<span>AT&#43;CSQ</span>") || strings.Index(body, "<span>OK</span>") > strings.Index(body, "<span>AT&#43;CSQ</span>") {
+		t.Errorf("the newest line is not on top:\n%s", body)
+	}
+	w := s.watch("way/Counter", "en")
+	w.until(func() bool { return strings.Contains(w.parts["care"], "4.20") })
+	s.becomes(s.add("0612345678", "een").ID, queue.Sent)
+	again := s.add("0612345679", "twee")
+	refused := s.add("0612345680", "drie")
+	s.becomes(refused.ID, queue.Failed)
+	m.SetStatus(route.Status{State: route.Waiting, Code: "no_signal", Since: time.Now()})
+	w.until(func() bool { return strings.Contains(w.parts["lately"], queue.Words("no_signal", "en", nil)) })
+	for _, want := range []string{"The network refused it for now", "/messages/" + again.ID.String(), "Refused for good", "/messages/" + refused.ID.String()} {
+		if !strings.Contains(w.parts["lately"], want) {
+			t.Errorf("%q is not said in\n%s", want, w.parts["lately"])
+		}
+	}
+	if first := strings.Index(w.parts["lately"], queue.Words("no_signal", "en", nil)); first > strings.Index(w.parts["lately"], "Refused for good") {
+		t.Errorf("the newest is not on top:\n%s", w.parts["lately"])
+	}
+	if resp, _ := b.post("/ways/Counter/test"); resp.StatusCode != 200 || m.tests != 1 {
+		t.Errorf("a self-test: %s, %d", resp.Status, m.tests)
+	}
+	if resp, body := b.post("/ways/Counter/test"); resp.StatusCode != 409 || !strings.Contains(body, "on its way already") {
+		t.Errorf("a second one: %s", resp.Status)
+	}
+	if err := s.site.SetPassword(t.Context(), password); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.site.door.SetPerson(t.Context(), door.Person{Name: "Sanne", Role: door.Manager}, herPassword); err != nil {
+		t.Fatal(err)
+	}
+	c := s.browser(t)
+	c.post("/login", "name", "Sanne", "password", herPassword)
+	if _, body := c.get("/ways/Counter?trace=1"); strings.Contains(body, "AT&#43;CSQ") || !strings.Contains(body, "Refused for good") {
+		t.Errorf("a manager sees\n%s", body)
 	}
 }

@@ -26,7 +26,10 @@ type wayPage struct {
 	Rungs  []route.Rung
 	Care   [][2]string
 
-	CanRestart, CanUSSD, CanPIN, CanExamine bool
+	Lately []latelyView // what went wrong, newest first
+	Trace  []route.Line // what it and the box said to each other, if that was asked for
+
+	CanRestart, CanUSSD, CanPIN, CanExamine, CanTest, CanTrace bool
 
 	Wrong   string
 	Code    string   // that was asked
@@ -40,7 +43,7 @@ func (s *Site) readWay(p *page, name string) (*wayPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Live, p.Lamp, p.Path = "strip", p.lamp(lamp.Look(s.queue, s.db)), "/ways/"+name
+	p.Live, p.Lamp, p.Path = "way/"+name, p.lamp(lamp.Look(s.queue, s.db)), "/ways/"+name
 	l := lamp.Of(*info)
 	v := &wayPage{page: p, Plain: p.Words(l.Code), Paused: info.Paused}
 	if v.Way, err = p.way(*info, l); err != nil {
@@ -54,8 +57,14 @@ func (s *Site) readWay(p *page, name string) (*wayPage, error) {
 	_, v.CanUSSD = r.(route.USSD)
 	_, v.CanPIN = r.(route.PINEntry)
 	_, v.CanExamine = r.(route.Doctor)
+	_, v.CanTest = r.(route.SelfTester)
+	_, traces := r.(route.Tracer)
+	v.CanTrace = traces && p.may(steers)
 	v.CanPIN = v.CanPIN && (l.Code == "sim_pin" || l.Code == "sim_pin_wrong")
 	if v.Quotas, err = p.quotas(name); err != nil {
+		return nil, err
+	}
+	if v.Lately, err = p.lately(name); err != nil {
 		return nil, err
 	}
 	if info.Care != nil {
@@ -102,7 +111,20 @@ func (p *page) care(c *route.Care) [][2]string {
 func (s *Site) showWay(w http.ResponseWriter, r *http.Request) {
 	keepLanguage(w, r)
 	v, err := s.readWay(s.page(r, "settings"), r.PathValue("name"))
+	if err == nil && v.CanTrace && r.URL.Query().Has("trace") {
+		v.readTrace()
+	}
 	s.show(w, r, "way", v, err)
+}
+
+// readTrace puts the newest line on top, where somebody looks first.
+func (v *wayPage) readTrace() {
+	if way, ok := v.site.queue.Route(v.Way.Name); ok {
+		if t, ok := way.(route.Tracer); ok {
+			v.Trace = t.Trace()
+			slices.Reverse(v.Trace)
+		}
+	}
 }
 
 // deviceTime is how long a device may take to answer a person.
@@ -147,6 +169,13 @@ func (s *Site) askWay(w http.ResponseWriter, r *http.Request) {
 		if err = api.CheckPIN(pin); err == nil {
 			err = entry.EnterPIN(ctx, pin)
 		}
+	case "test":
+		tester, can := way.(route.SelfTester)
+		if !can {
+			s.nothing(w, r)
+			return
+		}
+		err = tester.SelfTest(ctx)
 	case "examine":
 		doctor, can := way.(route.Doctor)
 		if !can {

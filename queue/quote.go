@@ -14,6 +14,7 @@ type Quote struct {
 	Address string      // by e-mail: of whom; empty where the draft names nobody
 	Channel Channel
 	Subject string // that an e-mail would have
+	HTML    int    // bytes of its other form
 	Country string // of the number; without one the shop's. What the price is for
 	Pool    string // it would wait in
 	Plan    *text.Plan
@@ -69,7 +70,7 @@ func (q *Queue) quote(d *Draft) (quote *Quote, m *Message, err error) {
 	quote.Refused, _ = errors.AsType[*Invalid](err)
 	if m.Channel == Email {
 		m.carry(plan, d.Text)
-		quote.Address, quote.Subject = to.mail.String(), m.subject()
+		quote.Address, quote.Subject, quote.HTML = to.mail.String(), m.subject(), m.HTML
 		if to.isZero() {
 			m = nil
 		}

@@ -93,11 +93,8 @@ func (a *API) accepted(c *call, m *queue.Message) (*reply, error) {
 }
 
 // draft reads the fields of the API into the terms of the queue, which checks
-// what they say. What this box does not have is refused by name.
+// what they say.
 func draft(c *call, in wire.Send) (queue.Draft, error) {
-	if err := later(in); err != nil {
-		return queue.Draft{}, err
-	}
 	if err := c.who.checkCallback(in.Callback); err != nil {
 		return queue.Draft{}, err
 	}
@@ -109,39 +106,28 @@ func draft(c *call, in wire.Send) (queue.Draft, error) {
 	if err != nil {
 		return queue.Draft{}, err
 	}
-	if strings.TrimSpace(in.To) == "" {
+	byMail := in.Channel == string(queue.Email)
+	switch {
+	case strings.TrimSpace(in.To) != "", byMail && in.Email != "":
+	case byMail:
+		return queue.Draft{}, refusal(http.StatusBadRequest, "address_empty", "to", "say to whom it goes: to is an e-mail address such as anna@example.nl")
+	default:
 		return queue.Draft{}, refusal(http.StatusBadRequest, "number_empty", "to", "say to whom it goes: to is a phone number such as +31612345678")
 	}
 	return queue.Draft{
 		Ref: in.Ref, To: in.To, From: in.From, Text: in.Text,
+		Channel: queue.Channel(in.Channel), Email: in.Email, Subject: in.Subject, HTML: in.HTML,
 		Class: queue.Class(in.Class), Priority: in.Priority, At: at, Expires: expires, Report: in.Report,
 		Encoding: in.Encoding, MaxParts: in.MaxParts, OnUnknown: in.OnUnknown, OnPartial: in.OnPartial,
 		Pool: in.Pool, Flash: in.Flash, Lang: in.Lang, Callback: in.Callback, Force: in.Force, Till: c.who.by, TillLimits: c.who.limits(),
 	}, nil
 }
 
-// later names the first field that needs something this box does not have.
-func later(in wire.Send) error {
-	for _, f := range []struct {
-		set          bool
-		field, needs string
-	}{
-		{in.Channel != "" && in.Channel != "sms", "channel", "this box sends by sms only. Leave channel out"},
-		{in.Subject != "", "subject", "a subject belongs to e-mail, and this box sends by sms only. Put it into text"},
-		{in.HTML != "", "html", "html belongs to e-mail, and this box sends by sms only. Put it into text"},
-	} {
-		if f.set {
-			return refusal(http.StatusBadRequest, "field_not_here", f.field, f.needs)
-		}
-	}
-	return nil
-}
-
 // tell is a message in the terms of the API.
 func (a *API) tell(c *call, m *queue.Message, why queue.Reason, until time.Time, events []queue.Event) wire.Message {
 	out := wire.Message{
 		ID: m.ID.String(), State: wire.State(m.State), Reason: why.Text(c.lang, a.cfg.Location), Code: why.Code, Until: clock(until),
-		To: m.To, From: m.From, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
+		Channel: string(m.Via()), To: m.To, Other: m.Other, From: m.From, Subject: m.Subject, Text: m.Text(), Given: m.Given, Encoding: m.Alphabet,
 		Parts: make([]wire.Part, len(m.Parts)), Changes: changes(m.Changes), Price: price(m.Price),
 		Class: string(m.Class), Priority: m.Priority, Till: m.Till, Source: m.Source, Contact: m.Contact, Event: m.Booking, Ref: m.Ref, Route: m.Route,
 		Created: m.Created, Updated: m.Updated, Events: story(events),
@@ -204,6 +190,9 @@ func (a *API) now(c *call, m *queue.Message) (*reply, error) {
 		return nil, err
 	}
 	out.ETA = clock(a.queue.ETA(m, ahead))
+	if out.HTML, err = a.queue.HTMLForm(m); err != nil {
+		return nil, err
+	}
 	return answer(http.StatusOK, out)
 }
 

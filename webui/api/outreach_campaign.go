@@ -24,7 +24,7 @@ const maxBatchBody = 16 << 20
 // what it says.
 func (a *API) campaign(name string, in reach.CampaignIn) (c outreach.Campaign, err error) {
 	c = outreach.Campaign{
-		Name: name, Template: in.Template, Texts: in.Texts, CustomText: in.CustomText, Vars: in.Vars,
+		Name: name, Template: in.Template, Texts: in.Texts, Subjects: in.Subjects, CustomText: in.CustomText, Vars: in.Vars,
 		Missing: outreach.Missing(in.Missing), Defaults: in.Defaults, Encoding: in.Encoding, MaxParts: in.MaxParts,
 		Class: queue.Class(in.Class), Priority: in.Priority, Channel: in.Channel, Pool: in.Pool,
 		Audience: in.Audience, Consent: in.Consent, Throttle: in.Throttle, Dedupe: in.Dedupe, Notify: in.Notify, ExternalID: in.ExternalID,
@@ -58,7 +58,7 @@ func (a *API) campaign(name string, in reach.CampaignIn) (c outreach.Campaign, e
 // telling is a campaign in the terms of the API.
 func telling(c *outreach.Campaign, rep *outreach.Report) reach.Campaign {
 	out := reach.Campaign{
-		Name: c.Name, Kind: string(c.Kind), State: string(c.State), Template: c.Template, Texts: c.Texts, Class: string(c.Class),
+		Name: c.Name, Kind: string(c.Kind), State: string(c.State), Template: c.Template, Texts: c.Texts, Subjects: c.Subjects, Channel: c.Channel, Class: string(c.Class),
 		Audience: c.Audience, Consent: c.Consent, Throttle: c.Throttle, ExternalID: c.ExternalID, Till: c.Till, By: c.By,
 		Created: c.Created, Updated: c.Updated, Started: clock(c.Started), Due: clock(c.Due), Ended: clock(c.Ended),
 		Recipients: c.Recipients, Merged: c.Merged, Excluded: append([]reach.Excluded{}, c.Excluded...), Handed: c.Handed, Refused: c.Refused,

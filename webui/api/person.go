@@ -38,7 +38,11 @@ func (a *API) exportPerson(c *call) (*reply, error) {
 	out := wire.About{Number: about.Number, Messages: []wire.Message{}, Inbound: []wire.Inbound{}, Others: about.Others}
 	for i, m := range about.Messages {
 		why, until := a.queue.Explain(m)
-		out.Messages = append(out.Messages, a.tell(c, m, why, until, about.Stories[i]))
+		told := a.tell(c, m, why, until, about.Stories[i])
+		if told.HTML, err = a.queue.HTMLForm(m); err != nil {
+			return nil, err
+		}
+		out.Messages = append(out.Messages, told)
 	}
 	for _, in := range about.Inbound {
 		out.Inbound = append(out.Inbound, inbound(in))

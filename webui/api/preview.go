@@ -58,6 +58,8 @@ func oneKind(in wire.Compose) error {
 		return refusal(http.StatusBadRequest, "template_missing", "template", "missing, defaults and first belong to a template. Send its text in template, or leave them out")
 	case in.Template == "":
 		return nil
+	case in.Subject != "" || in.HTML != "":
+		return refusal(http.StatusBadRequest, "one_of_two", "subject", "subject and html belong to text. A stored template has subjects of its own")
 	case in.Text != "":
 		return refusal(http.StatusBadRequest, "one_of_two", "text", "text and template are two ways to say one thing. Send one of them")
 	case in.To != "":
@@ -76,6 +78,7 @@ func oneKind(in wire.Compose) error {
 func previewed(c *call, in wire.Compose, words, to, lang string) queue.Draft {
 	return queue.Draft{
 		Till: c.who.by, To: to, Text: words, Lang: lang,
+		Channel: queue.Channel(in.Channel), Subject: in.Subject, HTML: in.HTML,
 		Encoding: in.Encoding, MaxParts: in.MaxParts, Class: queue.Class(in.Class), Pool: in.Pool,
 	}
 }
@@ -88,7 +91,11 @@ func shown(quote *queue.Quote) wire.Preview {
 		Parts: make([]wire.Segment, len(plan.Segments)), Changes: []wire.Change{}, Culprits: []wire.Culprit{},
 		Price: price(quote.Price), Country: quote.Country,
 	}
-	for i, s := range plan.Segments {
+	if out.Channel = string(quote.Channel); quote.Channel == queue.Email {
+		out.To, out.Subject, out.Bytes = quote.Address, quote.Subject, len(plan.Text)+quote.HTML
+		out.Parts = []wire.Segment{} // nobody cuts it
+	}
+	for i, s := range plan.Segments[:len(out.Parts)] {
 		out.Parts[i] = wire.Segment{Text: s.Text, Units: s.Units}
 	}
 	for _, ch := range plan.Changes {
@@ -239,6 +246,9 @@ func (s *selection) tell() (*wire.Selection, error) {
 		Parts: s.sum.Parts, ByParts: []wire.ByParts{}, UCS2: s.sum.UCS2, Total: []wire.Price{}, Unpriced: s.sum.Unpriced,
 		First: []wire.Rendering{}, Refusals: s.refusals,
 		Fields: append([]string{}, s.template.Fields()...), Unknown: placeholders(s.template.Unknown()),
+	}
+	if s.in.Channel == string(queue.Email) { // it has no parts and costs nothing
+		out.Parts, out.Unpriced, s.sum.ByParts = 0, 0, nil
 	}
 	for _, parts := range slices.Sorted(maps.Keys(s.sum.ByParts)) {
 		out.ByParts = append(out.ByParts, wire.ByParts{Parts: parts, Messages: s.sum.ByParts[parts]})

@@ -135,7 +135,7 @@ func (a *API) hookBody(name string, e queue.Event, m *queue.Message, text bool) 
 		}
 		told.Events = []wire.Event{} // it tells one of them
 		if !text {
-			told.Text, told.Given, told.Changes = "", "", []wire.Change{}
+			told.Text, told.Given, told.Subject, told.Changes = "", "", "", []wire.Change{}
 			for i := range told.Parts {
 				told.Parts[i].Text = ""
 			}

@@ -36,7 +36,8 @@ type Send struct {
 	From      string `json:"from,omitempty"` // sender, where the route lets us choose
 	Flash     bool   `json:"flash,omitempty"`
 	Lang      string `json:"lang,omitempty"`    // en | nl | sv | de
-	Channel   string `json:"channel,omitempty"` // sms
+	Channel   string `json:"channel,omitempty"` // sms | email
+	Email     string `json:"email,omitempty"`   // the reader's address beside a number in to; "contact": the one that the contact has
 	Force     bool   `json:"force,omitempty"`   // send it though the same text went to this number just now
 
 	// Later belongs to parts of the house that this box may not have; such a
@@ -58,17 +59,21 @@ type Later struct {
 
 // Message is one message as anybody may see it who may see it at all.
 type Message struct {
-	ID     string     `json:"id"`
-	State  State      `json:"state"`
-	Reason string     `json:"reason"`          // why it waits, or how it ended, in plain words
-	Code   string     `json:"code"`            // the same for programs
-	Until  *time.Time `json:"until"`           // when the wait that Reason explains ends; null: it waits for nothing
-	To     string     `json:"to"`              //
-	From   string     `json:"from,omitempty"`  //
-	Text   string     `json:"text"`            // as it is sent
-	Given  string     `json:"given,omitempty"` // as it was handed in, where that differs
+	ID      string     `json:"id"`
+	State   State      `json:"state"`
+	Reason  string     `json:"reason"`            // why it waits, or how it ended, in plain words
+	Code    string     `json:"code"`              // the same for programs
+	Until   *time.Time `json:"until"`             // when the wait that Reason explains ends; null: it waits for nothing
+	Channel string     `json:"channel"`           // that it goes by now: sms | email
+	To      string     `json:"to"`                //
+	Other   string     `json:"other,omitempty"`   // the reader's address on the other channel
+	From    string     `json:"from,omitempty"`    //
+	Subject string     `json:"subject,omitempty"` // of an e-mail
+	HTML    string     `json:"html,omitempty"`    // of an e-mail, where one message is asked for
+	Text    string     `json:"text"`              // as it is sent
+	Given   string     `json:"given,omitempty"`   // as it was handed in, where that differs
 
-	Encoding string     `json:"encoding"` // gsm7 | ucs2
+	Encoding string     `json:"encoding"` // gsm7 | ucs2 | utf-8
 	Parts    []Part     `json:"parts"`
 	Changes  []Change   `json:"changes"` // what was replaced so that it could be sent
 	Price    *Price     `json:"price"`   // null while no tariff is known
@@ -145,6 +150,9 @@ type Page[T any] struct {
 
 // Compose is POST /preview: Text, or Template with Recipients.
 type Compose struct {
+	Channel    string      `json:"channel,omitempty"` // sms | email
+	Subject    string      `json:"subject,omitempty"`
+	HTML       string      `json:"html,omitempty"`
 	Text       string      `json:"text,omitempty"`
 	To         string      `json:"to,omitempty"`       // checked if present, and what the price is for
 	Template   string      `json:"template,omitempty"` // a text with placeholders
@@ -199,7 +207,10 @@ func (v *Vars) UnmarshalJSON(raw []byte) error {
 
 // Preview says what would be sent for a text, and what it costs.
 type Preview struct {
-	To       string    `json:"to,omitempty"` // as it would be dialled
+	Channel  string    `json:"channel"`
+	To       string    `json:"to,omitempty"`      // as it would be dialled, or the address
+	Subject  string    `json:"subject,omitempty"` // of an e-mail
+	Bytes    int       `json:"bytes,omitempty"`   // of an e-mail's text and HTML
 	Text     string    `json:"text"`
 	Encoding string    `json:"encoding"`
 	Parts    []Segment `json:"parts"`

@@ -100,6 +100,7 @@ type When struct {
 type CampaignIn struct {
 	Template   string            `json:"template,omitempty"`    // a stored one
 	Texts      map[string]string `json:"texts,omitempty"`       // or texts by language
+	Subjects   map[string]string `json:"subjects,omitempty"`    // of those by e-mail
 	CustomText string            `json:"custom_text,omitempty"` // fills # CUSTOMTEXT #
 	Vars       wire.Vars         `json:"vars,omitempty"`        // the same for all
 	Missing    string            `json:"missing,omitempty"`
@@ -109,7 +110,7 @@ type CampaignIn struct {
 
 	Class    string `json:"class,omitempty"` // marketing (default) | transactional
 	Priority *int   `json:"priority,omitempty"`
-	Channel  string `json:"channel,omitempty"`
+	Channel  string `json:"channel,omitempty"` // sms (default) | email
 	Pool     string `json:"pool,omitempty"`
 
 	Audience   Audience `json:"audience,omitzero"`
@@ -155,6 +156,8 @@ type Campaign struct {
 
 	Template   string            `json:"template,omitempty"`
 	Texts      map[string]string `json:"texts,omitempty"`
+	Subjects   map[string]string `json:"subjects,omitempty"`
+	Channel    string            `json:"channel"`
 	Class      string            `json:"class"`
 	Audience   Audience          `json:"audience,omitzero"`
 	Consent    Policy            `json:"consent,omitzero"`

@@ -44,6 +44,7 @@ func (s *Site) routes() *http.ServeMux {
 	inside("GET /inbox/{seq}", decides, s.talk)
 	inside("POST /inbox/{seq}/{act}", decides, s.actOnInbound)
 	s.contactRoutes(func(pattern string, h http.HandlerFunc) { inside(pattern, reaches, h) })
+	s.textRoutes(func(pattern string, h http.HandlerFunc) { inside(pattern, reaches, h) })
 	s.reachRoutes(inside)
 	inside("GET /ways/{name}", looks, s.showWay)
 	inside("POST /ways/{name}/{act}", looks, s.askWay)

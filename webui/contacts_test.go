@@ -55,6 +55,14 @@ func (f *furnished) register() {
 	}, "page/sanne"); err != nil {
 		f.t.Fatal(err)
 	}
+	if _, err := f.site.outreach.PutTemplate(f.t.Context(), outreach.Stored{
+		Name: "klaar", Draft: true, Texts: map[string]map[string]string{
+			outreach.SMS:   {"nl": "Uw {fiets} is klaar. Ophalen kan tot 18:00."},
+			outreach.Email: {"sv": "Hej {first_name},\n\ndin {fiets} är klar att hämta."},
+		}, Subjects: map[string]string{"sv": "Din cykel är klar"},
+	}, "page/sanne"); err != nil {
+		f.t.Fatal(err)
+	}
 	if _, err := f.site.outreach.PutRule(f.t.Context(), outreach.Rule{
 		Name: "dag-ervoor", On: outreach.Trigger{Event: outreach.OnReminder, Offset: outreach.Span{Days: -1}}, Template: "winterbeurt", Class: queue.Transactional, Flag: outreach.FlagReminder,
 	}, "page/sanne"); err != nil {

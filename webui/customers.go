@@ -16,7 +16,7 @@ import (
 // is written to them (texts.go), and what makes that happen.
 
 // customersPages in the order in which they are named. The address is the name.
-var customersPages = []string{"contacts", "campaigns", "bookings", "rules"}
+var customersPages = []string{"contacts", "texts", "campaigns", "bookings", "rules"}
 
 // CustomersPages are for the row.
 func (p *page) CustomersPages() []string { return customersPages }
@@ -89,6 +89,7 @@ var whys = []struct{ before, after, key string }{
 	{"", " is off", "why_off"},
 	{"is not among those the rule is for", "", "why_not_meant"},
 	{"the contact is gone", "", "why_gone"},
+	{"without the values that are missing no sentence is left", "", "why_nothing_left"},
 	{"is on the exclusion list", "", "why_kept_out"},
 	{"the number is missing: ", "", "why_numberless"},
 	{"", " is a landline", "why_landline"},

@@ -39,7 +39,8 @@ func TestWordsAreCompleteAndUsed(t *testing.T) {
 		"ev_part_sent", "ev_part_unknown", "ev_part_refused", "ev_report_delivered", "ev_report_undelivered",
 		"ev_report_part_delivered", "ev_report_part_undelivered", "resume", "restart", "man_managers", "man_technicians", "man_tills", "man_failures", "set_ways", "set_values", "set_keys", "set_people", "set_log", "set_backup", "set_by_default", "set_by_store", "step_password", "step_place", "step_modem", "step_pin", "step_test", "scope_send", "scope_read", "scope_manage",
 		"scope_admin", "scope_query", "may_cashier", "may_manager", "may_technician", "quota_parts_per_minute", "quota_parts_per_hour", "quota_parts_per_day",
-		"quota_recipients_per_month", "sub_contacts", "who_given", "who_none", "who_withdrawn", "who_optout", "who_out", "is_given", "is_none", "is_withdrawn", "is_optout", "is_out", "f_id", "f_name", "f_first_name", "f_last_name", "f_number", "f_email", "f_birthday", "f_status",
+		"quota_recipients_per_month", "missing_refuse", "missing_default", "missing_leave_out", "encoding_smart", "encoding_gsm7", "encoding_ucs2", "encoding_ascii",
+		"sub_contacts", "who_given", "who_none", "who_withdrawn", "who_optout", "who_out", "is_given", "is_none", "is_withdrawn", "is_optout", "is_out", "f_id", "f_name", "f_first_name", "f_last_name", "f_number", "f_email", "f_birthday", "f_status",
 		"hint_id", "hint_name", "hint_number", "hint_status", "type_text", "type_number", "type_date", "type_yesno", "type_list", "channel_sms", "channel_email", "booking_pending", "booking_confirmed", "booking_rejected", "booking_cancelled",
 		"sub_texts", "sub_campaigns", "sub_bookings", "sub_rules", "role_owner", "role_manager", "role_technician", "role_cashier",
 	} {

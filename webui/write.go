@@ -37,6 +37,7 @@ type writeView struct {
 type countView struct {
 	*page
 	Empty    bool
+	Who      string // who reads it, of a text with values in it
 	Parts    int
 	Units    string // "8 of 67 characters in the last one"
 	Short    bool   // all of it is in the short alphabet
@@ -175,14 +176,8 @@ func (v *writeView) count() {
 		v.Count.Refused = v.sentence(err, "")
 		return
 	}
-	plan := quote.Plan
 	c := &v.Count
-	c.Parts, c.Short = plan.Parts(), plan.Alphabet == text.AlphabetGSM7
-	if quote.Refused != nil {
-		c.Refused = v.sentence(quote.Refused, "")
-	}
-	last := plan.Segments[len(plan.Segments)-1]
-	c.Units = v.T("count_room", "n", last.Units, "room", plan.Room)
+	c.tell(quote)
 	var total text.Total
 	for _, to := range v.numbers() {
 		q, err := v.site.queue.Quote(v.draft(to))
@@ -196,6 +191,22 @@ func (v *writeView) count() {
 	if c.People == 0 {
 		c.Price = quote.Price.String()
 	}
+	if c.Instead != nil {
+		if q, err := v.site.queue.Quote(queue.Draft{Till: v.till(), Text: c.Instead.Text, Class: v.Class}); err == nil {
+			c.Instead.Price = q.Price.String()
+		}
+	}
+}
+
+// tell takes over what the queue would make of a text, all but its price.
+func (c *countView) tell(quote *queue.Quote) {
+	plan := quote.Plan
+	c.Parts, c.Short = plan.Parts(), plan.Alphabet == text.AlphabetGSM7
+	if quote.Refused != nil {
+		c.Refused = c.sentence(quote.Refused, "")
+	}
+	last := plan.Segments[len(plan.Segments)-1]
+	c.Units = c.T("count_room", "n", last.Units, "room", plan.Room)
 	for _, seg := range plan.Segments {
 		c.Gauge = append(c.Gauge, max(1, seg.Units*32/max(plan.Room, 1)))
 		c.Said = append(c.Said, marked(seg.Text, plan.Culprits))
@@ -208,9 +219,6 @@ func (v *writeView) count() {
 	}
 	if in := plan.Instead; in != nil {
 		c.Instead = &insteadView{Text: in.Text, Parts: in.Parts}
-		if q, err := v.site.queue.Quote(queue.Draft{Till: v.till(), Text: in.Text, Class: v.Class}); err == nil {
-			c.Instead.Price = q.Price.String()
-		}
 	}
 }
 

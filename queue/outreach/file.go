@@ -35,17 +35,11 @@ const maxRows = 250_000
 // ReadFile reads a table. Its error is a *queue.Invalid about the file; a row
 // that cannot be read is kept with the reason.
 func ReadFile(raw []byte) (*File, error) {
-	raw = bytes.TrimPrefix(raw, []byte("\uFEFF"))
-	if !utf8.Valid(raw) {
-		if bytes.ContainsRune(raw, 0) {
-			return nil, invalid("file", "file_encoding", "this is not a table of text. Save it as CSV, UTF-8")
-		}
-		decoded, err := charmap.Windows1252.NewDecoder().Bytes(raw)
-		if err != nil {
-			return nil, invalid("file", "file_encoding", "the text is neither UTF-8 nor Windows-1252: %v. Save it as CSV UTF-8", err)
-		}
-		raw = decoded
+	whole, err := PlainText(raw)
+	if err != nil {
+		return nil, err
 	}
+	raw = []byte(whole)
 	first, _, _ := bytes.Cut(raw, []byte("\n"))
 	in := csv.NewReader(bytes.NewReader(raw))
 	in.Comma = Separator(first)
@@ -88,6 +82,23 @@ func ReadFile(raw []byte) (*File, error) {
 		f.Rows = append(f.Rows, row)
 	}
 	return f, nil
+}
+
+// PlainText reads a text as programs save it: UTF-8 with or without a byte order
+// mark, or Windows-1252. Its error is a *queue.Invalid about the file.
+func PlainText(raw []byte) (string, error) {
+	raw = bytes.TrimPrefix(raw, []byte("\uFEFF"))
+	if utf8.Valid(raw) {
+		return string(raw), nil
+	}
+	if bytes.ContainsRune(raw, 0) {
+		return "", invalid("file", "file_encoding", "this is not a table of text. Save it as CSV, UTF-8")
+	}
+	decoded, err := charmap.Windows1252.NewDecoder().Bytes(raw)
+	if err != nil {
+		return "", invalid("file", "file_encoding", "the text is neither UTF-8 nor Windows-1252: %v. Save it as CSV UTF-8", err)
+	}
+	return string(decoded), nil
 }
 
 // Separator is the one of comma, semicolon and tab that the first line of a

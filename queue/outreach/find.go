@@ -295,6 +295,13 @@ type KnownNames struct {
 	Booking    []string // of a booking, for rules about bookings
 }
 
+// Has tells whether any contact or booking has a value of that name, in
+// whatever language a field is called.
+func (k *KnownNames) Has(name string) bool {
+	name = fold(name)
+	return isContactField(fieldName(name)) || slices.Contains(k.Attributes, name) || bookingNames[name]
+}
+
 var errEnough = errors.New("outreach: enough was read")
 
 // KnownNames lists them. Of a long register it reads as much as patience

@@ -142,6 +142,11 @@ func TestNamesThatATextCanUse(t *testing.T) {
 		if err != nil || strings.Join(k.Attributes, " ") != "fiets punten" || !slices.Contains(k.Fields, "first_name") || !slices.Contains(k.Booking, "start_time") {
 			b.t.Errorf("%+v, %v", k, err)
 		}
+		for name, has := range map[string]bool{"Punten": true, "VOORNAAM": true, "start_time": true, "verfalldatum": false} {
+			if k.Has(name) != has {
+				b.t.Errorf("%s: %v", name, !has)
+			}
+		}
 	})
 }
 
@@ -152,7 +157,7 @@ func TestATextIsTriedOnContacts(t *testing.T) {
 			return Stored{Name: "t", Missing: m, Texts: map[string]map[string]string{SMS: {"nl": s, "sv": "{no_such_thing}"}}}
 		}
 		got, err := b.o.Try(words("Dag #FORNAMN#", ""), SMS, "nl", "")
-		if err != nil || got.Contact != nil || got.Quote.Plan.Text != "Dag #FORNAMN#" {
+		if err != nil || got.Contact != nil || got.Quote.Plan.Text != "Dag #FORNAMN#" || got.Text != "Dag #FORNAMN#" {
 			b.t.Errorf("an empty register: %+v, %v", got, err)
 		}
 		b.contact(Contact{ID: "D1", FirstName: "Åsa", Language: "sv", Number: dora})
@@ -175,6 +180,11 @@ func TestATextIsTriedOnContacts(t *testing.T) {
 		}
 		_, err = b.o.Try(words(" ", ""), SMS, "nl", "D1")
 		refused(b.t, "an empty text", err, "text_empty")
+
+		mail := Stored{Texts: map[string]map[string]string{Email: {"nl": "Dag {first_name} – tot gauw"}}}
+		if got, err = b.o.Try(mail, Email, "nl", "D2"); err != nil || got.Quote != nil || got.Text != "Dag Anna – tot gauw" {
+			b.t.Errorf("an e-mail: %+v, %v", got, err)
+		}
 
 		p, err := b.o.Survey(Stored{Missing: Refuse, Texts: map[string]map[string]string{SMS: {"nl": "Uw apk verloopt op {apk}."}}}, SMS)
 		if err != nil || p.Messages != 1 || p.Shortest.Contact != "D2" || len(p.Refused) != 1 || p.Refused[0].First[0] != "D1" {

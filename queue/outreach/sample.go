@@ -13,7 +13,8 @@ type Tried struct {
 	Fields  []string     // that the text uses
 	Lacks   []string     // of those, what this contact has no value for
 	Left    bool         // no sentence is left without them
-	Quote   *queue.Quote // nil: it would not be written at all
+	Text    string       // as it is written; empty: it would not be
+	Quote   *queue.Quote // of an SMS: cut and priced
 }
 
 // Try writes one text of a template, as it stands while somebody edits it, for
@@ -56,6 +57,9 @@ func (o *Outreach) Try(t Stored, channel, lang, contact string) (*Tried, error) 
 			return out, nil
 		}
 		d.Text = words
+	}
+	if out.Text = d.Text; channel != SMS {
+		return out, nil
 	}
 	out.Quote, err = o.q.Quote(d)
 	return out, err

@@ -37,10 +37,11 @@
     };
     f.addEventListener("input", () => { clearTimeout(soon); soon = setTimeout(count, 150); });
     f.addEventListener("click", e => {
-      const b = e.target.closest("button[data-from],button[data-text]");
+      const b = e.target.closest("button[data-from],button[data-text],button[data-put]");
       if (!b) return;
       e.preventDefault();
-      text.value = b.dataset.text ?? text.value.replaceAll(b.dataset.from, b.dataset.to);
+      if (b.dataset.put) { text.setRangeText(b.dataset.put, text.selectionStart, text.selectionEnd, "end"); text.focus(); }
+      else text.value = b.dataset.text ?? text.value.replaceAll(b.dataset.from, b.dataset.to);
       count();
     });
     $("#at", f)?.addEventListener("input", () => { $("[name=when][value=at]", f).checked = true; });

@@ -18,7 +18,7 @@ type Event struct {
 	Attempt  int       `json:"attempt,omitempty"`
 	Part     int       `json:"part,omitempty"`
 	Route    string    `json:"route,omitempty"`
-	Identity string    `json:"identity,omitempty"`
+	Identity string    `json:"identity,omitempty"` // of the SIM or account; of a rule's run its list
 	Ref      string    `json:"ref,omitempty"`
 	Code     string    `json:"code,omitempty"` // the peer's own code, or a key of words.csv
 	Detail   string    `json:"detail,omitempty"`

@@ -87,6 +87,10 @@ type Config struct {
 	// event is about where the caller has it; text: with texts.
 	Body func(hook string, e queue.Event, m *queue.Message, text bool) ([]byte, error)
 
+	// Addressed names the webhook that is told an event although it did not
+	// choose its kind; empty: there is none. nil: never.
+	Addressed func(e queue.Event) (hook string, err error)
+
 	// Till is asked before a callback: the secret that signs it, and whether
 	// the till may still name that host. ok is false for a till that is gone.
 	Till func(name string) (secret []byte, mayCall func(host string) bool, ok bool)

@@ -202,7 +202,11 @@ func (r *runner) turn(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for _, e := range list {
-		if !r.wants(e) {
+		wanted, err := r.wants(e)
+		if err != nil {
+			return false, err
+		}
+		if !wanted {
 			r.state.Cursor = e.Seq
 			continue
 		}
@@ -224,8 +228,17 @@ func (r *runner) turn(ctx context.Context) (more bool, err error) {
 
 // wants: what is about webhooks themselves is told to nobody, or a webhook that
 // fails would make its own news.
-func (r *runner) wants(e queue.Event) bool {
-	return e.Kind != queue.KindHook && (len(r.hook.Kinds) == 0 || slices.Contains(r.hook.Kinds, e.Kind))
+func (r *runner) wants(e queue.Event) (bool, error) {
+	switch {
+	case e.Kind == queue.KindHook:
+		return false, nil
+	case len(r.hook.Kinds) == 0, slices.Contains(r.hook.Kinds, e.Kind):
+		return true, nil
+	case r.h.cfg.Addressed == nil:
+		return false, nil
+	}
+	name, err := r.h.cfg.Addressed(e)
+	return name == r.hook.Name, err
 }
 
 // tell makes one call and draws the conclusion. ok: the next event has its turn.

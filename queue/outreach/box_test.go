@@ -74,6 +74,7 @@ func (b *box) open(routes ...*routetest.Fake) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	o.KnowWebhooks(func(name string) (bool, error) { return name == "software", nil })
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 2)
 	runs := 1

@@ -21,7 +21,10 @@ import (
 type Notify struct {
 	SMS   []string `json:"sms,omitempty"`   // numbers
 	Email string   `json:"email,omitempty"` // an address, where this box has an e-mail route
-	Empty bool     `json:"empty,omitempty"` // also when nothing matched
+	// Webhook names one that is told the whole outcome, whatever other events it
+	// listens to.
+	Webhook string `json:"webhook,omitempty"`
+	Empty   bool   `json:"empty,omitempty"` // also when nothing matched
 }
 
 // Report is what became of a campaign.
@@ -102,6 +105,9 @@ func (o *Outreach) checkWay(channel string, n *Notify) error {
 			return invalid("notify.email", "email_invalid", "%q is no e-mail address. Write office@example.nl", n.Email)
 		}
 		n.Email = a.String()
+	}
+	if err := o.checkWebhook(n.Webhook); err != nil {
+		return err
 	}
 	for i, number := range n.SMS {
 		c := Contact{ID: "x", Number: number}
@@ -186,7 +192,7 @@ func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	case len(run.Missed) > 0:
 		code, empty, detail = "missed", false, some(run.Missed)
 	}
-	if err := o.q.NoteTx(tx, queue.Event{Kind: queue.KindRule, Ref: r.Name, Code: code, Detail: detail}); err != nil {
+	if err := o.q.NoteTx(tx, queue.Event{Kind: queue.KindRule, Ref: r.Name, Identity: runName(r.Name, run.Day), Code: code, Detail: detail}); err != nil {
 		return err
 	}
 	if empty && !r.Notify.Empty {
@@ -239,13 +245,16 @@ func (o *Outreach) report(tx *store.Tx, c *Campaign) (*Report, error) {
 
 func (o *Outreach) reportOne(tx *store.Tx, rep *Report, r *Recipient) error {
 	state, why := r.State, r.Why
-	if r.Msg != 0 && state == "" {
+	if r.Msg != 0 && (state == "" || why == "" && wentWrong(state)) {
 		m, err := o.q.LookTx(tx, r.Msg)
 		if err != nil {
 			return err
 		}
-		if state = queue.Sent; m != nil {
+		switch {
+		case m != nil:
 			state, why = m.State, m.Why.Text(o.cfg.Language, o.cfg.Location)
+		case state == "":
+			state = queue.Sent // its time is over, and nothing bad was noted
 		}
 	}
 	word := string(state)
@@ -257,12 +266,16 @@ func (o *Outreach) reportOne(tx *store.Tx, rep *Report, r *Recipient) error {
 	}
 	rep.States[word]++
 	switch {
-	case word == "refused", state == queue.Failed, state == queue.Undelivered, state == queue.Expired:
+	case word == "refused", wentWrong(state):
 		if len(rep.Failures) < mostFailures {
 			rep.Failures = append(rep.Failures, Failure{Contact: r.Contact, Row: r.Row, Msg: r.Msg, State: state, Why: why})
 		}
 	}
 	return nil
+}
+
+func wentWrong(s queue.State) bool {
+	return s == queue.Failed || s == queue.Undelivered || s == queue.Expired
 }
 
 // Progress is what became of a campaign so far. Error: ErrNotFound.

@@ -41,6 +41,8 @@ type Outreach struct {
 	db  *store.DB
 	log *slog.Logger
 
+	webhook func(name string) (bool, error) // there is one of that name; see KnowWebhooks
+
 	poke chan struct{} // the scheduler should look again
 
 	mu    sync.Mutex

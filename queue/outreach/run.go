@@ -216,10 +216,12 @@ func (o *Outreach) runRule(ctx context.Context, r *Rule, day, now time.Time) err
 // asCampaign is the run of a day: a campaign to whom the rule found.
 func (r *Rule) asCampaign(day string) *Campaign {
 	return &Campaign{
-		Name: "run." + r.Name + "." + day, Kind: KindRun, Rule: r.Name, Day: day, Template: r.Template, Channel: r.Channel,
+		Name: runName(r.Name, day), Kind: KindRun, Rule: r.Name, Day: day, Template: r.Template, Channel: r.Channel,
 		Class: r.Class, Priority: r.Priority, Consent: r.Consent, Notify: r.Notify, By: "rule " + r.Name,
 	}
 }
+
+func runName(rule, day string) string { return "run." + rule + "." + day }
 
 // selectRun finds whom a rule means between two days.
 func (o *Outreach) selectRun(r *Rule, c *Campaign, s *selection, first, day, now time.Time, run *Run) error {

@@ -40,7 +40,7 @@ func (o *Outreach) change(ctx context.Context, name string, from []CampaignState
 func (o *Outreach) noteCampaign(tx *store.Tx, c *Campaign, code, by string) error {
 	e := queue.Event{Kind: queue.KindCampaign, Ref: c.Name, Code: code, By: by}
 	if c.Kind == KindRun {
-		e.Kind, e.Ref = queue.KindRule, c.Rule
+		e.Kind, e.Ref, e.Identity = queue.KindRule, c.Rule, c.Name
 	}
 	if c.Recipients > 0 {
 		e.Detail = fmt.Sprintf("recipients %d, handed over %d, refused %d", c.Recipients, c.Handed, c.Refused)

@@ -117,11 +117,12 @@ func New(cfg Config) (*API, error) {
 		}
 	}
 	a.hooks, err = hook.New(hook.Config{
-		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Box: cfg.DB.Box(), Body: a.hookBody, Till: keys.callsBack,
+		Queue: cfg.Queue, DB: cfg.DB, Log: cfg.Log, Box: cfg.DB.Box(), Body: a.hookBody, Till: keys.callsBack, Addressed: a.addressed,
 	})
 	if err != nil {
 		return nil, err
 	}
+	a.outreach.KnowWebhooks(a.hasWebhook)
 	a.queue.OnErase(a.memory.forget)
 	for _, e := range endpoints {
 		a.mux.HandleFunc(e.method+" "+e.pattern(), a.adapt(e))

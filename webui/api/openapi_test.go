@@ -158,7 +158,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Counts": wire.Counts{}, "Clock": wire.Clock{}, "Person": wire.Person{}, "About": wire.About{}, "Erased": wire.Erased{},
 		"NewWebhook": wire.NewWebhook{}, "Webhook": wire.Webhook{}, "Webhooks": wire.Page[wire.Webhook]{}, "Replay": wire.Replay{},
 		"Setting": wire.Setting{}, "Settings": wire.Page[wire.Setting]{}, "SettingsChange": struct{}{}, "SettingsChanged": wire.SettingsChanged{},
-		"WebhookTest": wire.WebhookTest{}, "HookCall": wire.HookCall{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
+		"WebhookTest": wire.WebhookTest{}, "HookCall": wire.HookCall{}, "Outcome": reach.Outcome{}, "Status": wire.Status{}, "Check": wire.Check{}, "Problem": wire.Problem{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
 		v, ok := types[name]

@@ -101,6 +101,22 @@ func (a *API) replayWebhook(c *call) (*reply, error) {
 	return answer(http.StatusOK, a.webhook(h, s))
 }
 
+// addressed is what queue/hook asks: the webhook that hears of an event although
+// it did not choose its kind.
+func (a *API) addressed(e queue.Event) (string, error) {
+	_, name, err := a.outreach.Outcome(e)
+	return name, err
+}
+
+// hasWebhook is what outreach asks before it promises a notice.
+func (a *API) hasWebhook(name string) (bool, error) {
+	_, _, err := a.hooks.Get(name)
+	if errors.Is(err, hook.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func noWebhook(c *call, err error) error {
 	if !errors.Is(err, hook.ErrNotFound) {
 		return err
@@ -143,6 +159,14 @@ func (a *API) hookBody(name string, e queue.Event, m *queue.Message, text bool) 
 		out.Message = &told
 	}
 	switch e.Kind {
+	case queue.KindCampaign, queue.KindRule:
+		outcome, _, err := a.outreach.Outcome(e)
+		if err != nil {
+			return nil, err
+		}
+		if outcome != nil {
+			out.Outcome = outcome
+		}
 	case queue.KindReceived, queue.KindOptOut, queue.KindOptIn:
 		seq, err := strconv.ParseUint(e.Ref, 10, 64)
 		if err != nil {

@@ -444,6 +444,7 @@ type HookCall struct {
 	Event   Event    `json:"event"`
 	Message *Message `json:"message,omitempty"` // as it is now, where the event is about one
 	Inbound *Inbound `json:"inbound,omitempty"` // the same of one that came in
+	Outcome any      `json:"outcome,omitempty"` // a reach.Outcome, where the event ends a campaign or a rule's run
 }
 
 // Happened is GET /events, and each message of the websocket /live.

@@ -38,6 +38,7 @@ type (
 	Replaced     = outreach.Replaced
 	Placeholder  = outreach.Placeholder
 	Report       = outreach.Report
+	Outcome      = outreach.Outcome
 	Failure      = outreach.Failure
 	StoredFields = outreach.Stored
 )

@@ -49,6 +49,7 @@ type Filter struct {
 	To     string // any spelling
 	Ref    string
 	Till   string
+	Source string    // what had it sent, as in Message: campaign/NAME
 	Since  time.Time // created not before
 	Before ID        // cursor: only older ones
 	Limit  int       // 1 to 1000; default 100
@@ -106,6 +107,7 @@ func (f *Filter) matches(m *Message) bool {
 	return (f.State == "" || m.State == f.State) &&
 		(f.Till == "" || m.Till == f.Till) &&
 		(f.Ref == "" || m.Ref == f.Ref) &&
+		(f.Source == "" || m.Source == f.Source) &&
 		(f.To == "" || sameNumber(m.To, f.To) || m.Other != "" && sameNumber(m.Other, f.To))
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/webui/lamp"
 )
 
@@ -17,6 +18,7 @@ type search struct {
 	State  queue.State
 	Words  string // in the text, or of the number
 	Till   string
+	Source string // campaign/NAME, rule/NAME or batch/NAME: what had it sent
 	Since  string // days, as browsers write them
 	Until  string
 	Before queue.ID
@@ -24,7 +26,7 @@ type search struct {
 
 // readSearch reads an address. What it does not understand does not filter.
 func readSearch(q url.Values) search {
-	f := search{Words: strings.TrimSpace(q.Get("q")), Till: strings.TrimSpace(q.Get("from")), Since: q.Get("since"), Until: q.Get("until")}
+	f := search{Words: strings.TrimSpace(q.Get("q")), Till: strings.TrimSpace(q.Get("from")), Source: strings.TrimSpace(q.Get("source")), Since: q.Get("since"), Until: q.Get("until")}
 	if st := queue.State(q.Get("state")); slices.Contains(queue.States, st) {
 		f.State = st
 	}
@@ -37,7 +39,7 @@ func readSearch(q url.Values) search {
 // at is the address that looks for the same.
 func (f search) at(path string) string {
 	q := url.Values{}
-	for name, value := range map[string]string{"state": string(f.State), "q": f.Words, "from": f.Till, "since": f.Since, "until": f.Until} {
+	for name, value := range map[string]string{"state": string(f.State), "q": f.Words, "from": f.Till, "source": f.Source, "since": f.Since, "until": f.Until} {
 		if value != "" {
 			q.Set(name, value)
 		}
@@ -62,11 +64,41 @@ type listView struct {
 	Rows   []rowView
 	States []stateView
 	Search search
-	Older  string // address; empty: these are the oldest
-	GoOn   bool   // not all older ones were looked through
-	Looked string // until when the search came
-	First  bool   // these are the newest
-	CSV    string // address of the same as a file
+	Causes []causeView // campaigns and rules to look for
+	Older  string      // address; empty: these are the oldest
+	GoOn   bool        // not all older ones were looked through
+	Looked string      // until when the search came
+	First  bool        // these are the newest
+	CSV    string      // address of the same as a file
+}
+
+// causeView is a campaign or a rule whose messages can be looked for.
+type causeView struct{ Source, Name string }
+
+// mostCauses are offered; the address can name any.
+const mostCauses = 100
+
+// causes of messages: rules, and the newest campaigns by name.
+func (p *page) causes(current string) ([]causeView, error) {
+	var list []causeView
+	rules, _, err := p.site.outreach.Rules("", mostCauses)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rules {
+		list = append(list, causeView{"rule/" + rules[i].Name, rules[i].Name})
+	}
+	campaigns, _, err := p.site.outreach.Campaigns(outreach.KindCampaign, "", mostCauses)
+	if err != nil {
+		return nil, err
+	}
+	for i := range campaigns {
+		list = append(list, causeView{string(outreach.KindCampaign) + "/" + campaigns[i].Name, campaigns[i].Name})
+	}
+	if current != "" && !slices.ContainsFunc(list, func(c causeView) bool { return c.Source == current }) {
+		list = append(list, causeView{current, current})
+	}
+	return list, nil
 }
 
 type stateView struct {
@@ -109,6 +141,12 @@ func (s *Site) readMessages(p *page, f search) (*listView, error) {
 		other := f
 		other.State, other.Before = st, 0
 		v.States = append(v.States, stateView{Word: p.T("st_" + string(st)), Sign: signOf[st], At: other.at("/messages"), Current: st == f.State})
+	}
+	if p.may(looks) {
+		var err error
+		if v.Causes, err = p.causes(f.Source); err != nil {
+			return nil, err
+		}
 	}
 	begun := time.Now()
 	sieve := p.sieve(f)
@@ -169,7 +207,7 @@ type sieve struct {
 }
 
 func (p *page) sieve(f search) sieve {
-	s := sieve{filter: queue.Filter{State: f.State, Before: f.Before, Limit: pageLength}}
+	s := sieve{filter: queue.Filter{State: f.State, Source: f.Source, Before: f.Before, Limit: pageLength}}
 	if !p.may(looks) {
 		s.filter.Till = p.till()
 	} else if f.Till != "" {

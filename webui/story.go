@@ -336,6 +336,7 @@ func (p *page) facts(m *queue.Message) [][2]string {
 	rows := [][2]string{
 		{p.T("fact_from"), p.by(m.Till)},
 		{p.T("fact_ref"), m.Ref},
+		{p.T("search_source"), m.Source[strings.IndexByte(m.Source, '/')+1:]},
 		{p.T("fact_kind"), p.T("kind_" + string(m.Class))},
 		{p.T("fact_until"), p.Clock(m.Expires)},
 		{p.T("fact_way"), m.Route},

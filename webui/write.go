@@ -27,6 +27,7 @@ type writeView struct {
 	When     string // now | at
 	At       string // as the browser writes it
 	Me       string // one's own number, for a test
+	Pick     pickView
 	Once     string // makes the second press of a button harmless
 	Count    countView
 	Wrong    []string // whole sentences
@@ -73,6 +74,10 @@ func (s *Site) showWrite(w http.ResponseWriter, r *http.Request) {
 	keepLanguage(w, r)
 	v := s.newWrite(r)
 	v.Class, v.When = queue.Transactional, "now"
+	if err := v.readPick(r); err != nil {
+		s.trouble(w, v.page, err)
+		return
+	}
 	v.count()
 	s.render(w, http.StatusOK, "write", v)
 }
@@ -125,6 +130,10 @@ func (s *Site) write(w http.ResponseWriter, r *http.Request) {
 	}
 	v := s.newWrite(r)
 	v.read(r)
+	if err := v.readPick(r); err != nil {
+		s.trouble(w, v.page, err)
+		return
+	}
 	v.count()
 	switch do := r.PostForm.Get("do"); do {
 	case "send":
@@ -133,6 +142,14 @@ func (s *Site) write(w http.ResponseWriter, r *http.Request) {
 	case "test":
 		s.sendTest(w, r, v)
 		return
+	case "pick", "fill":
+		if v.Pick.Name == "" || do == "pick" && len(v.Pick.Fields) > 0 {
+			break // nothing was chosen, or its values are asked for
+		}
+		if err := v.fill(); err != nil {
+			s.trouble(w, v.page, err)
+			return
+		}
 	case "instead":
 		if v.Count.Instead != nil {
 			v.Text = v.Count.Instead.Text

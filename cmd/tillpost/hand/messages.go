@@ -21,6 +21,9 @@ func (t *Tool) send(ctx context.Context, args []string) error {
 	fs.StringVar(&m.Ref, "ref", "", "")
 	fs.StringVar(&m.Pool, "pool", "", "")
 	fs.StringVar(&m.Encoding, "encoding", "", "")
+	fs.StringVar(&m.Channel, "channel", "", "")
+	fs.StringVar(&m.Email, "email", "", "")
+	fs.StringVar(&m.Subject, "subject", "", "")
 	words, err := Parse(fs, args, "TO", "TEXT")
 	if err != nil {
 		return err
@@ -65,6 +68,12 @@ func (t *Tool) show(ctx context.Context, args []string) error {
 	}
 	rows := NewTable(t.Out)
 	rows.Row("to", m.To)
+	if m.Other != "" {
+		rows.Row("or to", m.Other)
+	}
+	if m.Subject != "" {
+		rows.Row("subject", m.Subject)
+	}
 	rows.Row("text", oneLine(m.Text))
 	rows.Row("parts", inParts(m))
 	if m.Price != nil {
@@ -147,6 +156,9 @@ func inParts(m wire.Message) string {
 		}
 	}
 	s := Count(len(m.Parts), "part") + " in " + m.Encoding
+	if m.Channel == "email" {
+		s = "by e-mail"
+	}
 	for _, state := range order {
 		if len(order) == 1 {
 			return s + ", " + state

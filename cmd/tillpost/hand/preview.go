@@ -14,6 +14,8 @@ import (
 func PreviewArgs(args []string) (c wire.Compose, last string, err error) {
 	fs := FlagSet("preview")
 	fs.StringVar(&c.To, "to", "", "")
+	fs.StringVar(&c.Channel, "channel", "", "")
+	fs.StringVar(&c.Subject, "subject", "", "")
 	fs.StringVar(&c.Class, "class", "", "")
 	fs.StringVar(&c.Pool, "pool", "", "")
 	fs.StringVar(&c.Encoding, "encoding", "", "")
@@ -50,6 +52,10 @@ func (t *Tool) preview(ctx context.Context, args []string) error {
 
 // previewed shows one text as it would be sent.
 func (t *Tool) previewed(p wire.Preview) {
+	if p.Channel == "email" {
+		fmt.Fprintf(t.Out, "e-mail of %s\n    subject: %s\n    %s\n", Count(p.Bytes, "byte"), p.Subject, strings.ReplaceAll(p.Text, "\n", "\n    "))
+		return
+	}
 	for i, s := range p.Parts {
 		fmt.Fprintf(t.Out, "part %d of %d, %d of %d units\n    %s\n", i+1, len(p.Parts), s.Units, p.Room, strings.ReplaceAll(s.Text, "\n", "\n    "))
 	}

@@ -18,11 +18,11 @@ type verb struct {
 
 // verbs is everything the command can do, in the order in which it is told.
 var verbs = []verb{
-	{"send", "send [-class C] [-priority N] [-at TIME] [-from F] [-ref R] [-pool P] TO TEXT", "send a message; TEXT - is read from stdin", (*Tool).send},
+	{"send", "send [-class C] [-priority N] [-at TIME] [-from F] [-ref R] [-pool P] TO TEXT\n  send -channel email [-subject S] ADDRESS TEXT", "send a message; TEXT - is read from stdin. -email ADDRESS beside a number: it goes on by e-mail if the SMS fails", (*Tool).send},
 	{"show", "show ID", "one message and its whole story", (*Tool).show},
 	{"list", "list [-state S] [-to NUMBER] [-ref R] [-n N]", "messages, newest first", (*Tool).list},
 	{"cancel", "cancel ID", "stop a message that has not left", (*Tool).cancel},
-	{"preview", "preview [-to NUMBER] [-class C] [-pool P] [-encoding E] [-lang L] TEXT\n  preview -template TEXT [-missing refuse|leave_out] [-n N] FILE.csv", "what would be sent, in how many parts, at what price; sends nothing. A template names columns of the file: #NAME#, [NAME], {name}", (*Tool).preview},
+	{"preview", "preview [-channel email] [-subject S] [-to NUMBER] [-class C] [-pool P] [-encoding E] [-lang L] TEXT\n  preview -template TEXT [-missing refuse|leave_out] [-n N] FILE.csv", "what would be sent, in how many parts, at what price; sends nothing. A template names columns of the file: #NAME#, [NAME], {name}", (*Tool).preview},
 	{"status", "status", "how the box is, in one look", (*Tool).status},
 	{"settings", "settings [KEY VALUE]", "every setting and where it comes from, or change one; VALUE null goes back", (*Tool).settings},
 	{"routes", "routes", "modems and providers", (*Tool).routes},

@@ -60,7 +60,7 @@ func newBox(t testing.TB) *box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := queue.New(queue.Config{DB: db, Country: "NL", Tariffs: tariffs(t)})
+	q, err := queue.New(queue.Config{DB: db, Country: "NL", Tariffs: tariffs(t), MailPool: "email"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +152,19 @@ func TestMessagesFromSendToShow(t *testing.T) {
 	var page wire.Page[wire.Message]
 	if err := json.Unmarshal([]byte(b.must(t, "-json", "list", "-n", "1")), &page); err != nil || len(page.Items) != 1 || page.Items[0].ID != id {
 		t.Errorf("-json list: %v %+v", err, page)
+	}
+}
+
+func TestSendByEmail(t *testing.T) {
+	b := newBox(t)
+	out := b.must(t, "send", "-channel", "email", "-subject", "Uw fiets", "Zoe@Example.nl", "Hij is klaar 🚲")
+	wants(t, out, "by e-mail, waiting")
+	wants(t, b.must(t, "show", strings.Fields(out)[0]), "zoe@example.nl", "Uw fiets", "Hij is klaar 🚲", "No mail server")
+	both := b.must(t, "send", "-email", "zoe@example.nl", "06-12345678", "Hij is klaar")
+	wants(t, b.must(t, "show", strings.Fields(both)[0]), "+31612345678", "or to", "zoe@example.nl")
+	wants(t, b.must(t, "preview", "-channel", "email", "-subject", "Uw fiets", "Hij is klaar"), "e-mail of 12 bytes", "subject: Uw fiets", "Hij is klaar")
+	if _, errs, code := b.says(t, "", "send", "-channel", "email", "06-12345678", "x"); code != hand.Failed || !strings.Contains(errs, "no e-mail address") {
+		t.Errorf("%d %s", code, errs)
 	}
 }
 

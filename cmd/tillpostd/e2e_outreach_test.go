@@ -20,6 +20,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/outreach"
+	"tillpost/queue/route/email/mailsim"
 	"tillpost/queue/store"
 	"tillpost/smpp"
 	"tillpost/smpp/smsc"
@@ -41,6 +42,9 @@ type street struct {
 	o      *outreach.Outreach
 	api    *api.API
 	smsc   *smsc.SMSC
+	mail   *mailsim.Server // nil: the box has no way out for e-mail
+	post   bool            // give it one
+	lane   *cable          // to it
 	key    string
 	halt   func()
 	config func(*outreach.Config)
@@ -112,12 +116,16 @@ func (s *street) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	q, err := queue.New(queue.Config{DB: db, Country: "NL", Countries: []string{"NL", "SE", "DE", "BE"}, Language: "nl", Location: s.zone, Steward: outreach.Steward()})
+	qcfg := queue.Config{DB: db, Country: "NL", Countries: []string{"NL", "SE", "DE", "BE"}, Language: "nl", Location: s.zone, Steward: outreach.Steward()}
+	if s.post {
+		qcfg.MailPool, qcfg.Fallback = "email", []queue.State{queue.Failed, queue.Undelivered}
+	}
+	q, err := queue.New(qcfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	line := &cable{calls: make(chan net.Conn), ended: make(chan struct{})}
-	s.smsc = smsc.New(smsc.Config{Keep: true})
+	s.smsc = smsc.New(smsc.Config{Keep: true, Magic: s.post})
 	client, err := smpp.New(smpp.Config{Name: "operator", Addrs: []string{"smsc:2775"}, SystemID: "shop", Source: "SHOP", Window: 1, Dial: line.dial, Log: slog.New(slog.DiscardHandler),
 		Timers: smpp.Timers{Enquire: time.Hour}, Memory: q.Memory("operator")})
 	if err != nil {
@@ -125,6 +133,9 @@ func (s *street) open() {
 	}
 	if err := q.Attach(client, ""); err != nil {
 		s.t.Fatal(err)
+	}
+	if s.post {
+		s.postOffice(q)
 	}
 	cfg := outreach.Config{DB: db, Queue: q, Country: "NL", Language: "nl", Location: s.zone}
 	if s.config != nil {
@@ -155,6 +166,9 @@ func (s *street) open() {
 	s.halt = func() {
 		cancel()
 		close(line.ended)
+		if s.mail != nil {
+			close(s.lane.ended)
+		}
 		for range 4 {
 			if err := <-ended; err != nil && !strings.Contains(err.Error(), "closed") {
 				s.t.Errorf("the end: %v", err)
@@ -166,6 +180,9 @@ func (s *street) open() {
 func (s *street) close() {
 	s.t.Helper()
 	s.halt()
+	if s.mail != nil {
+		s.mail.Close()
+	}
 	if err := s.db.Check(); err != nil {
 		s.t.Errorf("check: %v", err)
 	}

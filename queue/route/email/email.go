@@ -46,6 +46,9 @@ type Config struct {
 	SendTimeout time.Duration // patience for one mail, from MAIL to the answer; default 5 minutes
 	Timers      Timers
 
+	// Dial connects to the server; nil: a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
 	Log *slog.Logger // nil: discard
 }
 
@@ -136,6 +139,9 @@ func (c *Config) complete() error {
 	t.Retry, t.Refused = cmp.Or(t.Retry, time.Second), cmp.Or(t.Refused, 5*time.Minute)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
 	}
 	var wrong []error
 	for _, w := range []struct {

@@ -26,7 +26,7 @@ type wire struct {
 func (r *Route) dial(ctx context.Context) (*wire, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timers.Dial)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.addr())
+	conn, err := r.cfg.Dial(ctx, "tcp", r.addr())
 	if err != nil {
 		return nil, &trouble{at: atConnect, err: err}
 	}

@@ -12,6 +12,7 @@ import (
 // Config of a Server. The zero value takes mail from everybody in plain sight.
 type Config struct {
 	Addr     string            // default 127.0.0.1:0
+	Listener net.Listener      // instead: takes connections that are no sockets. Drop and Connect are then not for use
 	TLS      *tls.Config       // offers STARTTLS; see Certificate
 	Implicit bool              // speaks TLS from the first byte (RFC 8314 §3.3)
 	Users    map[string]string // name → password; who is to give one, or nobody
@@ -101,9 +102,12 @@ func (s *Server) Connect() error {
 	if s.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		return fmt.Errorf("mailsim: %w", err)
+	l := s.cfg.Listener
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", s.addr); err != nil {
+			return fmt.Errorf("mailsim: %w", err)
+		}
 	}
 	s.listener, s.addr = l, l.Addr().String()
 	s.serving.Go(func() { s.accept(l) })

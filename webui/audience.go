@@ -29,6 +29,7 @@ type audienceForm struct {
 	Kept    string     // an audience that this form cannot say, in words
 	Lists   bool       // it may be a list
 	Booked  bool       // it may ask for bookings
+	Finds   bool       // everybody is whom a rule finds
 	Events  []eventView
 }
 

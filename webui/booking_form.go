@@ -96,6 +96,9 @@ func (f *bookingForm) fill(b *outreach.Booking) {
 	}
 }
 
+// Own: the booking says itself whether it is reminded of, which stays so.
+func (f *bookingForm) Own() bool { return f.was != nil && f.was.AutoReminder != nil }
+
 // Back is where the page leads if nothing is to be changed.
 func (f *bookingForm) Back() string {
 	if f.Was == "" {

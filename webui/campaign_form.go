@@ -30,6 +30,7 @@ type campaignForm struct {
 	Texts    []langText
 	Custom   string // fills # CUSTOMTEXT #
 	Missing  string // refuse | leave_out, of own texts
+	Channel  string
 	Class    queue.Class
 	Aud      audienceForm
 	Consent  consentForm
@@ -48,8 +49,8 @@ type campaignForm struct {
 	was       *outreach.Campaign // of which what the form cannot say is kept
 }
 
-// langText is a text in one language.
-type langText struct{ Lang, Text string }
+// langText is a text in one language; an e-mail has a subject, too.
+type langText struct{ Lang, Text, Subject string }
 
 // maxListForm is a form with a list of 10,000 rows.
 const maxListForm = 8 << 20
@@ -69,7 +70,7 @@ func formWithFile(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Site) newCampaignForm(r *http.Request) (*campaignForm, error) {
 	p := s.customers(r, "campaigns")
-	f := &campaignForm{page: p, Say: "template", Class: queue.Marketing, When: "now", Each: true, Missing: string(outreach.Refuse)}
+	f := &campaignForm{page: p, Say: "template", Channel: outreach.SMS, Class: queue.Marketing, When: "now", Each: true, Missing: string(outreach.Refuse)}
 	f.Aud = audienceForm{page: p, Who: "some", Join: "all", Lists: true, Booked: true, With: bookedForm{Field: "product"}, Without: bookedForm{Field: "product"}}
 	f.Consent = consentForm{page: p, Consent: "usual"}
 	f.Span = spanForm{N: "3", Unit: "hours", Side: "before"}
@@ -166,13 +167,13 @@ func (s *Site) editCampaign(w http.ResponseWriter, r *http.Request) {
 // fill shows a campaign that is there.
 func (f *campaignForm) fill(c *outreach.Campaign) {
 	f.was = c
-	f.Was, f.Name, f.Template, f.Custom, f.Class = c.Name, c.Name, c.Template, c.CustomText, c.Class
+	f.Was, f.Name, f.Template, f.Custom, f.Class, f.Channel = c.Name, c.Name, c.Template, c.CustomText, c.Class, c.Channel
 	f.Missing = cmp.Or(string(c.Missing), f.Missing)
 	if f.Say = "template"; c.Template == "" {
 		f.Say = "own"
 	}
 	for i := range f.Texts {
-		f.Texts[i].Text = c.Texts[f.Texts[i].Lang]
+		f.Texts[i].Text, f.Texts[i].Subject = c.Texts[f.Texts[i].Lang], c.Subjects[f.Texts[i].Lang]
 	}
 	f.Aud.fill(c.Audience)
 	if c.Listed > 0 && c.State == outreach.CampaignDraft {
@@ -187,7 +188,7 @@ func (f *campaignForm) fill(c *outreach.Campaign) {
 		f.Gap = seconds(c.Throttle.Gap)
 	}
 	f.Each = c.Dedupe == nil || *c.Dedupe
-	f.Tell = strings.Join(c.Notify.SMS, ", ")
+	f.Tell = tellWords(&c.Notify)
 }
 
 func (f *campaignForm) fillWhen(w *outreach.When) {
@@ -269,7 +270,9 @@ func (f *campaignForm) read(v url.Values) {
 	f.Custom, f.Missing = strings.TrimSpace(strings.ReplaceAll(v.Get("custom"), "\r\n", "\n")), v.Get("missing")
 	for i, t := range f.Texts {
 		f.Texts[i].Text = strings.TrimSpace(strings.ReplaceAll(v.Get("text_"+t.Lang), "\r\n", "\n"))
+		f.Texts[i].Subject = strings.TrimSpace(v.Get("subject_" + t.Lang))
 	}
+	f.Channel = cmp.Or(v.Get("channel"), outreach.SMS)
 	if f.Class = queue.Marketing; v.Get("class") == string(queue.Transactional) {
 		f.Class = queue.Transactional
 	}
@@ -366,13 +369,16 @@ func (f *campaignForm) campaign() (c outreach.Campaign, err error) {
 	if f.was != nil {
 		c = *f.was // what the form does not ask stays
 	}
-	c.Name, c.Class, c.CustomText = f.Name, f.Class, f.Custom
-	c.Template, c.Texts, c.Missing, c.Listed = "", nil, "", 0
+	c.Name, c.Channel, c.Class, c.CustomText = f.Name, f.Channel, f.Class, f.Custom
+	c.Template, c.Texts, c.Subjects, c.Missing, c.Listed = "", nil, nil, "", 0
 	if f.Say == "own" {
-		c.Texts, c.Missing = map[string]string{}, outreach.Missing(f.Missing)
+		c.Texts, c.Subjects, c.Missing = map[string]string{}, map[string]string{}, outreach.Missing(f.Missing)
 		for _, t := range f.Texts {
 			if t.Text != "" {
 				c.Texts[t.Lang] = t.Text
+			}
+			if t.Subject != "" && f.Channel == outreach.Email {
+				c.Subjects[t.Lang] = t.Subject
 			}
 		}
 		maps.DeleteFunc(c.Defaults, func(string, string) bool { return c.Missing != outreach.Default })
@@ -386,7 +392,7 @@ func (f *campaignForm) campaign() (c outreach.Campaign, err error) {
 	}
 	c.Throttle = outreach.Throttle{Burst: f.whole(f.Burst), Pause: f.number(f.Pause), Gap: f.number(f.Gap)}
 	c.Dedupe = &f.Each
-	c.Notify.SMS = commas(f.Tell)
+	c.Notify = tellOf(f.Tell, c.Notify)
 	return c, nil
 }
 
@@ -433,16 +439,35 @@ func (f *campaignForm) number(s string) float64 {
 	return n
 }
 
+// Mails: the box has a way out for e-mail.
+func (p *page) Mails() bool { return p.site.queue.HasMail() }
+
+// tellWords are whom somebody wants told, numbers and an e-mail address.
+func tellWords(n *outreach.Notify) string {
+	return strings.Join(filled(append(slices.Clone(n.SMS), n.Email)...), ", ")
+}
+
+// tellOf reads them.
+func tellOf(s string, was outreach.Notify) outreach.Notify {
+	was.SMS, was.Email = nil, ""
+	for _, one := range commas(s) {
+		if strings.Contains(one, "@") {
+			was.Email = one
+		} else {
+			was.SMS = append(was.SMS, one)
+		}
+	}
+	return was
+}
+
 // nameFrom makes a name that can stand in an address of what a person calls
 // something: "Frühjahrs-Check 2027" is Fruhjahrs-Check-2027.
 func nameFrom(s string) string {
 	var b strings.Builder
 	gap := false
-	for _, r := range norm.NFD.String(strings.TrimSpace(s)) {
+	for _, r := range norm.NFD.String(plainLetters.Replace(strings.TrimSpace(s))) {
 		switch {
 		case unicode.Is(unicode.Mn, r): // the dots of an ü
-		case r == 'ß':
-			b.WriteString("ss")
 		case r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_.", r)):
 			if gap && b.Len() > 0 {
 				b.WriteByte('-')
@@ -455,6 +480,9 @@ func nameFrom(s string) string {
 	}
 	return strings.TrimLeft(b.String(), ".-")
 }
+
+// plainLetters are those that are no letter with a mark.
+var plainLetters = strings.NewReplacer("ß", "ss", "æ", "ae", "Æ", "Ae", "ø", "o", "Ø", "O")
 
 // InSight says which texts are in sight: those that say something, else the
 // shop's.

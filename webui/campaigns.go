@@ -383,6 +383,9 @@ func (v *campaignView) Maker() string { return v.by(v.By) }
 
 // StartWord is the button that cannot be undone: it says what it does.
 func (v *campaignView) StartWord() string {
+	if v.Channel == outreach.Email {
+		return v.T("ca_do_start_mail", "n", v.Preview.People)
+	}
 	if v.Preview.Cost == "" {
 		return v.T("ca_do_start", "n", v.Preview.People, "parts", v.Preview.Parts)
 	}
@@ -412,8 +415,8 @@ func (v *campaignView) Sifted() siftTable {
 
 // shownView is a text as somebody reads it.
 type shownView struct {
-	Label, Who, Text string
-	Parts            int
+	Label, Who, Subject, Text string
+	Parts                     int // of an SMS; 0: an e-mail
 }
 
 // Shown is the slip of one reader.
@@ -425,7 +428,10 @@ func (v *campaignView) Shown(s any, label string) shownView {
 	case outreach.Shown:
 		one = s
 	}
-	out := shownView{Text: one.Text, Parts: one.Parts}
+	out := shownView{Subject: one.Subject, Text: one.Text, Parts: one.Parts}
+	if v.Channel == outreach.Email {
+		out.Parts = 0
+	}
 	if label != "" {
 		out.Label = v.T(label)
 	}

@@ -27,12 +27,17 @@ var formRefusals = map[string]string{
 	"placeholder_unknown": "no_such_field", "purpose_missing": "no_purpose",
 }
 
-// stranger finds the placeholder that nobody can fill in.
+// stranger finds the placeholders that nobody can fill in.
 func stranger(said string) (what string, ok bool) {
 	if what, ok = strings.CutPrefix(said, "no recipient has a value for "); ok {
 		what, _, ok = strings.Cut(what, ". ")
 	}
-	return what, ok
+	var marks []string
+	for one := range strings.SplitSeq(what, ", ") {
+		mark, _, _ := strings.Cut(one, " at character ")
+		marks = append(marks, mark)
+	}
+	return strings.Join(marks, ", "), ok
 }
 
 // wrongWith says in the reader's language what is wrong with a form; false: it

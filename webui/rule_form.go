@@ -94,7 +94,7 @@ func (s *Site) newRuleForm(r *http.Request, on string) (*ruleForm, error) {
 	if daily[f.On] {
 		f.At = "10:00"
 	}
-	f.Aud = audienceForm{page: p, Who: "everybody", Join: "all", Booked: daily[f.On]}
+	f.Aud = audienceForm{page: p, Who: "everybody", Join: "all", Booked: daily[f.On], Finds: f.On != outreach.OnDay}
 	f.Consent = consentForm{page: p, Consent: "usual"}
 	f.Match = condsForm{page: p, Name: "m"}
 	var err error
@@ -157,7 +157,7 @@ func (f *ruleForm) fill(r *outreach.Rule) {
 	f.Consent.fill(r.Consent, r.Class)
 	f.Flagged = r.Flag != ""
 	f.NotBefore, f.NotAfter, f.LateNow = r.NotBefore, r.NotAfter, r.Late == "now"
-	f.Tell, f.TellEmpty = strings.Join(r.Notify.SMS, ", "), r.Notify.Empty
+	f.Tell, f.TellEmpty = tellWords(&r.Notify), r.Notify.Empty
 }
 
 // Kept is the span that the form cannot say.
@@ -267,7 +267,8 @@ func (f *ruleForm) rule() (r outreach.Rule) {
 	if r.Late = "skip"; f.LateNow {
 		r.Late = "now"
 	}
-	r.Notify.SMS, r.Notify.Empty = commas(f.Tell), f.TellEmpty
+	r.Notify = tellOf(f.Tell, r.Notify)
+	r.Notify.Empty = f.TellEmpty
 	return r
 }
 

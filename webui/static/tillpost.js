@@ -47,6 +47,8 @@
     $("#at", f)?.addEventListener("input", () => { $("[name=when][value=at]", f).checked = true; });
   });
 
+  $$("[data-print]").forEach(b => { b.hidden = false; b.addEventListener("click", () => print()); });
+
   const page = body.dataset.live;
   if (!page) return;
 

@@ -210,6 +210,8 @@ func (s *furnished) everyPage() []pageAt {
 		{"wizard-pin", "/setup/pin"},
 		{"wizard-test", "/setup/test"},
 		{"manual-managers", "/manual"},
+		{"manual-customers", "/manual/customers"},
+		{"manual-outreach", "/manual/outreach"},
 		{"manual-technicians", "/manual/technicians"},
 		{"manual-tills", "/manual/tills"},
 		{"manual-failures", "/manual/failures"},

@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"tillpost/queue"
@@ -24,13 +25,20 @@ var manualCSV []byte
 //go:embed manual/failures.csv
 var failuresCSV []byte
 
-// manualPages in the order in which they are named. The last one is made of
-// failures.csv.
-var manualPages = []string{"managers", "technicians", "tills", "failures"}
+// outreach.csv says what the box offers programs that write to customers, and
+// which test proves it; a test in cmd/tillpostd holds it against the tests.
+//
+//go:embed manual/outreach.csv
+var offersCSV []byte
+
+// manualPages in the order in which they are named. The last two are made of
+// outreach.csv and failures.csv.
+var manualPages = []string{"managers", "customers", "technicians", "tills", "outreach", "failures"}
 
 // block is a piece of the manual: a heading, a paragraph, or what is typed.
 type block struct {
 	Kind string // h | p | pre
+	ID   string // of a heading that pages lead to
 	Text string
 }
 
@@ -38,20 +46,39 @@ type manualBook struct {
 	pages    map[string][]map[string]block // by page and language
 	codes    []string                      // of failures, in their order
 	chapters map[string]string             // of a code
+	offers   []offersView
 }
+
+// offersView is what is offered to one kind of business. It is in English, as
+// the tests are.
+type offersView struct {
+	Name   string // a key, without its prefix
+	Offers []offerView
+}
+
+type offerView struct{ Says, Test string }
 
 var book = sync.OnceValue(func() *manualBook {
 	b := &manualBook{pages: map[string][]map[string]block{}, chapters: map[string]string{}}
 	for _, row := range table(manualCSV)[1:] {
 		said := map[string]block{}
+		kind, id, _ := strings.Cut(row[1], ":")
 		for i, lang := range queue.Languages {
 			text := row[2+i]
 			if text == "" { // what is typed is the same everywhere
 				text = row[2]
 			}
-			said[lang] = block{Kind: row[1], Text: text}
+			said[lang] = block{Kind: kind, ID: id, Text: text}
 		}
 		b.pages[row[0]] = append(b.pages[row[0]], said)
+	}
+	for _, row := range table(offersCSV)[1:] {
+		name := strings.NewReplacer(" ", "_", "-", "_").Replace(row[0])
+		if len(b.offers) == 0 || b.offers[len(b.offers)-1].Name != name {
+			b.offers = append(b.offers, offersView{Name: name})
+		}
+		last := &b.offers[len(b.offers)-1]
+		last.Offers = append(last.Offers, offerView{Says: row[1], Test: row[2]})
 	}
 	for _, row := range table(failuresCSV)[1:] {
 		b.codes = append(b.codes, row[0])
@@ -84,6 +111,7 @@ type manualView struct {
 	Pages    []string
 	Blocks   []block
 	Chapters []chapterView
+	Offers   []offersView
 }
 
 type chapterView struct {
@@ -111,8 +139,11 @@ func (s *Site) manual(w http.ResponseWriter, r *http.Request) {
 	for _, said := range book().pages[at] {
 		v.Blocks = append(v.Blocks, said[v.Lang])
 	}
-	if at == "failures" {
+	switch at {
+	case "failures":
 		v.Chapters = v.failures()
+	case "outreach":
+		v.Offers = book().offers
 	}
 	s.render(w, http.StatusOK, "manual", v)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"html"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,8 +50,14 @@ func TestEveryFailureIsInTheManual(t *testing.T) {
 }
 
 func TestManualIsCompleteInEveryLanguage(t *testing.T) {
+	ids := map[string]bool{}
 	for _, row := range table(manualCSV)[1:] {
-		if !slices.Contains(manualPages, row[0]) || !slices.Contains([]string{"h", "p", "pre"}, row[1]) {
+		kind, id, _ := strings.Cut(row[1], ":")
+		if id != "" && (kind != "h" || ids[id]) {
+			t.Errorf("a place that cannot be found: %q", row[:3])
+		}
+		ids[id] = true
+		if !slices.Contains(manualPages, row[0]) || !slices.Contains([]string{"h", "p", "pre"}, kind) {
 			t.Errorf("a row of no page or kind: %q", row)
 		}
 		for i, lang := range queue.Languages {
@@ -83,5 +90,43 @@ func TestFailuresLinkToTheManual(t *testing.T) {
 	}
 	if resp, _ := b.get("/manual/nothing"); resp.StatusCode != 404 {
 		t.Errorf("a page that is not there: %s", resp.Status)
+	}
+}
+
+// What a page leads to in the manual is there.
+func TestPagesLeadToThePlaceInTheManual(t *testing.T) {
+	s := furnish(t)
+	b := s.browser(t)
+	b.post("/login", "password", password)
+	links := regexp.MustCompile(`href="(/manual/[a-z]+)#([a-z_]+)"`)
+	found := 0
+	for _, p := range s.everyPage() {
+		_, body := b.get(p.path)
+		for _, m := range links.FindAllStringSubmatch(body, -1) {
+			found++
+			if _, there := b.get(m[1]); !strings.Contains(there, ` id="`+m[2]+`"`) {
+				t.Errorf("%s leads to %s#%s, which is not there", p.path, m[1], m[2])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d links into the manual were found", found)
+	}
+}
+
+// What the box offers stands in the manual, each line with its test.
+func TestOffersAreInTheManual(t *testing.T) {
+	s := openShop(t)
+	_, body := s.browser(t).get("/manual/outreach?lang=sv")
+	rows := table(offersCSV)[1:]
+	if len(rows) < 45 {
+		t.Fatalf("only %d offers", len(rows))
+	}
+	for _, row := range rows {
+		for _, said := range row[1:] {
+			if !strings.Contains(html.UnescapeString(body), said) {
+				t.Errorf("%q is not in the manual", said)
+			}
+		}
 	}
 }

@@ -29,9 +29,10 @@
 // parts are wired. Then what a message meets on its way: routing.go and quota.go
 // (who may carry it), limits.go and quiet.go (who may be sent to, and when),
 // inbox.go and optout.go (what comes back), retention.go and erase.go (what is
-// forgotten). Beside them: time.go (what a clock that jumps, or is not set, does to
-// all of this), pool.go (who is away, cheap, or has room), till.go and callback.go
-// (what a till may send, and whom it wants told), eta.go; mail.go and fallback.go
-// (what is different by e-mail, and how a message changes its channel). Two packages below stand
-// by themselves: clock (how far the time can be believed) and hook (webhooks).
+// forgotten). Beside them: express.go (when add and take are one commit), time.go
+// (what a clock that jumps, or is not set, does to all of this), pool.go (who is
+// away, cheap, or has room), till.go and callback.go (what a till may send, and
+// whom it wants told), eta.go; mail.go and fallback.go (what is different by
+// e-mail, and how a message changes its channel). Two packages below stand by
+// themselves: clock (how far the time can be believed) and hook (webhooks).
 package queue

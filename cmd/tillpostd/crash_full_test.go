@@ -19,7 +19,7 @@ import (
 func TestDiskOf20MBFillsUp(t *testing.T) {
 	t.Parallel()
 	if why := noLoopDisk(t); why != "" {
-		t.Log("disk of 20 MB: not run: ", why)
+		notRun(t, "disk of 20 MB", why)
 		return
 	}
 	bin := build(t, "")

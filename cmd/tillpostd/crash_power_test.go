@@ -25,7 +25,7 @@ func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	n := asked(t, "TILLPOST_CUTS", 10)
 	if why := noLoopDisk(t); why != "" {
-		t.Log("power cut: not run: ", why)
+		notRun(t, "power cut", why)
 		return
 	}
 	accepted, lost := cutPower(t, build(t, ""), n)
@@ -40,7 +40,7 @@ func TestPowerCut(t *testing.T) {
 func TestPowerCutNoticesAStoreThatDoesNotSync(t *testing.T) {
 	t.Parallel()
 	if why := noLoopDisk(t); why != "" {
-		t.Log("power cut without syncing: not run: ", why)
+		notRun(t, "power cut without syncing", why)
 		return
 	}
 	bin := build(t, overlay(t, "cmd/tillpostd/run.go", [][2]string{{"		MinFree: cfg.Limits.minFree,\n", "		MinFree: cfg.Limits.minFree, NoSync: true,\n"}}))

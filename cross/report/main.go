@@ -1,6 +1,9 @@
 // Command report reads `go test -json` and prints what a person wants to know:
 // one line for each package, everything that a failing test said, what was
-// skipped and why, and a closing line that counts.
+// skipped or not run and why, and a closing line that counts.
+//
+// A test that cannot do its work on this machine, and says so in a line with
+// ": not run: ", has not passed, whatever Go counts.
 //
 // With TILLPOST_CI=1 a skipped test is a failure: there everything the tests
 // want has been installed. It exits 1 if anything failed. It imports the
@@ -13,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +43,7 @@ type event struct {
 // skipped.
 func report(in io.Reader, out io.Writer, strict bool) error {
 	var passed, failed, broken int
-	var skipped []string
+	var skipped, notRun []string
 	said := make(map[string][]string) // package and test → its output
 
 	lines := bufio.NewScanner(in)
@@ -57,10 +61,13 @@ func report(in io.Reader, out io.Writer, strict bool) error {
 		case "output":
 			said[name] = append(said[name], e.Output)
 		case "pass":
-			if e.Test != "" {
-				passed++
-			} else {
+			switch why := said[name]; {
+			case e.Test == "":
 				fmt.Fprintf(out, "ok    %-40s %6.1fs\n", e.Package, e.Elapsed)
+			case slices.ContainsFunc(why, isNotRun):
+				notRun = append(notRun, name+": "+reason(why[slices.IndexFunc(why, isNotRun):]))
+			default:
+				passed++
 			}
 			delete(said, name)
 		case "skip":
@@ -94,10 +101,17 @@ func report(in io.Reader, out io.Writer, strict bool) error {
 	for _, s := range skipped {
 		fmt.Fprintln(out, "skipped", s)
 	}
+	for _, s := range notRun {
+		fmt.Fprintln(out, "NOT RUN", s)
+	}
 	if failed == 0 {
 		failed = broken // a package can fail without a test, and must count
 	}
-	fmt.Fprintf(out, "%d passed, %d failed, %d skipped\n", passed, failed, len(skipped))
+	fmt.Fprintf(out, "%d passed, %d failed, %d skipped", passed, failed, len(skipped))
+	if len(notRun) > 0 {
+		fmt.Fprintf(out, ", %d NOT RUN", len(notRun))
+	}
+	fmt.Fprintln(out)
 	switch {
 	case failed > 0:
 		return fmt.Errorf("%d failed", failed)
@@ -108,6 +122,8 @@ func report(in io.Reader, out io.Writer, strict bool) error {
 	}
 	return nil
 }
+
+func isNotRun(line string) bool { return strings.Contains(line, ": not run: ") }
 
 // reason finds what the test said when it skipped itself.
 func reason(output []string) string {

@@ -17,6 +17,10 @@ func TestReport(t *testing.T) {
 {"Action":"output","Package":"a","Test":"S","Output":"    x_test.go:12: smsd is missing: apt-get install smstools\n"}
 {"Action":"skip","Package":"a","Test":"S","Elapsed":0}
 `
+	notRun := `{"Action":"output","Package":"a","Test":"N","Output":"=== RUN   N\n"}
+{"Action":"output","Package":"a","Test":"N","Output":"    x_test.go:12: power cut: not run: there are no loop devices\n"}
+{"Action":"pass","Package":"a","Test":"N","Elapsed":0}
+`
 	fail := `{"Action":"output","Package":"a","Test":"F","Output":"    x_test.go:3: it was 4\n"}
 {"Action":"fail","Package":"a","Test":"F","Elapsed":0.1}
 {"Action":"fail","Package":"a","Elapsed":0.2}
@@ -42,6 +46,9 @@ func TestReport(t *testing.T) {
 		{"a skip is told with its reason", header + pass + skip + ok, false, "",
 			[]string{"skipped a S: smsd is missing: apt-get install smstools", "1 passed, 0 failed, 1 skipped\n"}, ""},
 		{"a skip fails in CI", header + pass + skip + ok, true, "1 skipped", []string{"1 passed, 0 failed, 1 skipped\n"}, ""},
+		{"what was not run has not passed", header + pass + notRun + ok, true, "",
+			[]string{"NOT RUN a N: power cut: not run: there are no loop devices\n", "1 passed, 0 failed, 0 skipped, 1 NOT RUN\n"}, ""},
+		{"not run alone is a failure", header + notRun + ok, false, "no test was run", []string{"0 passed, 0 failed, 0 skipped, 1 NOT RUN\n"}, ""},
 		{"a failure says why", header + pass + fail, false, "1 failed", []string{"it was 4", "FAIL  a F", "1 passed, 1 failed"}, "chatter"},
 		{"a test that hung is heard", header + pass + hung, false, "1 failed", []string{"timed out", "1 passed, 1 failed"}, ""},
 		{"a build that failed counts", header + build, false, "1 failed", []string{"no such thing", "0 passed, 1 failed"}, ""},

@@ -68,7 +68,7 @@ func TestMessagesOfOneCampaign(t *testing.T) {
 	if _, file := b.get("/messages.csv?source=campaign/winter"); strings.Contains(file, "Uw fiets is klaar") || !strings.Contains(file, "Winterbeurt met korting") {
 		t.Errorf("the file:\n%s", file)
 	}
-	if _, body := b.get("/messages/" + m.ID.String()); !strings.Contains(body, "<dt>Campaign or reminder</dt><dd>winter</dd>") {
+	if _, body := b.get("/messages/" + m.ID.String()); !strings.Contains(body, "<dt>Belongs to</dt><dd>winter</dd>") {
 		t.Errorf("the message does not say what had it sent:\n%s", body)
 	}
 }

@@ -108,7 +108,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, queue: cfg.Queue, db: cfg.DB, log: cfg.Log,
-		keys: keys, memory: newAnswers(cfg.DB), hub: live.NewHub(cfg.Queue.Subscribe),
+		keys: keys, memory: newAnswers(cfg.DB, cfg.Queue), hub: live.NewHub(cfg.Queue.Subscribe),
 		mux: http.NewServeMux(), started: time.Now(), selecting: make(chan struct{}, 1),
 	}
 	if a.outreach = cfg.Outreach; a.outreach == nil {

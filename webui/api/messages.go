@@ -48,7 +48,7 @@ func (a *API) postMessage(c *call) (*reply, error) {
 func (a *API) acceptOnce(c *call, q *request, in wire.Send) (*reply, error) {
 	var first *reply
 	find := func(tx *store.Tx) (err error) {
-		first, err = q.find(tx)
+		first, err = q.find(tx, a.memory.now())
 		return err
 	}
 	if err := a.db.View(find); err != nil || first != nil {
@@ -78,7 +78,7 @@ func (a *API) acceptOnce(c *call, q *request, in wire.Send) (*reply, error) {
 		if rep, err = a.accepted(c, m); err != nil {
 			return err
 		}
-		return q.keep(tx, rep)
+		return q.keep(tx, rep, a.memory.now())
 	})
 	if first != nil {
 		return first, err

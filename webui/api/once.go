@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"tillpost/queue"
 	"tillpost/queue/store"
 )
 
@@ -44,6 +45,9 @@ type kept struct {
 	Body    []byte    `json:"body,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
+	// Adrift: nobody knew the time when it was kept, so that it is not as old
+	// as it looks.
+	Adrift bool `json:"adrift,omitempty"`
 }
 
 func (k *kept) key() []byte { return store.Join(store.Str(k.Till), store.Str(k.Name)) }
@@ -57,14 +61,26 @@ var (
 
 // answers keeps what was answered.
 type answers struct {
-	db *store.DB
+	db   *store.DB
+	time *queue.Queue // whose clock is the box's
 
 	mu    sync.Mutex
 	begun map[string]chan struct{} // calls under way, by their key; closed at their end
 }
 
-func newAnswers(db *store.DB) *answers {
-	return &answers{db: db, begun: map[string]chan struct{}{}}
+func newAnswers(db *store.DB, q *queue.Queue) *answers {
+	return &answers{db: db, time: q, begun: map[string]chan struct{}{}}
+}
+
+// instant is a time, and whether the box knows it.
+type instant struct {
+	time.Time
+	known bool
+}
+
+func (m *answers) now() instant {
+	r := m.time.Time()
+	return instant{r.Now, r.Known()}
 }
 
 // request is one call as its till named it. It has up to two names: the
@@ -103,13 +119,13 @@ func (c *call) named(ref string, what any) (*request, error) {
 
 // find returns the answer that was given to q, or nil. A beginning without an
 // end, and another request under the same name, are errors.
-func (q *request) find(tx *store.Tx) (*reply, error) {
+func (q *request) find(tx *store.Tx, now instant) (*reply, error) {
 	for _, name := range q.names {
 		k, err := keptTable.Get(tx, (&kept{Till: q.till, Name: name}).key())
 		if err != nil {
 			return nil, err
 		}
-		if k == nil || k.over(time.Now()) {
+		if k == nil || k.over(now) {
 			continue
 		}
 		field, what := "Idempotency-Key", "this Idempotency-Key"
@@ -130,10 +146,9 @@ func (q *request) find(tx *store.Tx) (*reply, error) {
 }
 
 // keep writes the answer to q, or with a nil reply that it has begun.
-func (q *request) keep(tx *store.Tx, rep *reply) error {
-	now := time.Now()
+func (q *request) keep(tx *store.Tx, rep *reply, now instant) error {
 	for _, name := range q.names {
-		k := &kept{Till: q.till, Name: name, Sum: q.sum, Created: now, Expires: now.Add(keepFor)}
+		k := &kept{Till: q.till, Name: name, Sum: q.sum, Created: now.Time, Expires: now.Add(keepFor), Adrift: !now.known}
 		if rep != nil {
 			k.Status, k.Body = rep.status, rep.body
 		}
@@ -172,13 +187,13 @@ func (a *API) once(c *call) (*reply, error) {
 
 	var rep *reply
 	find := func(tx *store.Tx) (err error) {
-		rep, err = q.find(tx)
+		rep, err = q.find(tx, a.memory.now())
 		return err
 	}
 	if err := a.db.View(find); err != nil || rep != nil {
 		return rep, err
 	}
-	if err := a.db.Commit(c.ctx, func(tx *store.Tx) error { return q.keep(tx, nil) }); err != nil {
+	if err := a.db.Commit(c.ctx, func(tx *store.Tx) error { return q.keep(tx, nil, a.memory.now()) }); err != nil {
 		return nil, err
 	}
 	rep, failed := c.end.handle(a, c)
@@ -188,7 +203,7 @@ func (a *API) once(c *call) (*reply, error) {
 		if failed != nil {
 			return q.forget(tx)
 		}
-		return q.keep(tx, rep)
+		return q.keep(tx, rep, a.memory.now())
 	})
 	if failed != nil {
 		return nil, failed
@@ -230,13 +245,10 @@ func (m *answers) enter(ctx context.Context, key string) (end func(), err error)
 	}
 }
 
-// believable is a clock that was set: this program is not older than that.
-func believable(t time.Time) bool { return t.Year() >= 2026 }
-
 // over reports whether an answer may be forgotten. One that was kept while the
 // box had no clock is not old, however it looks.
-func (k *kept) over(now time.Time) bool {
-	return believable(now) && believable(k.Created) && now.After(k.Expires)
+func (k *kept) over(now instant) bool {
+	return now.known && !k.Adrift && now.After(k.Expires)
 }
 
 func (m *answers) sweepUntil(ctx context.Context, log *slog.Logger) {
@@ -262,11 +274,14 @@ func (m *answers) sweepUntil(ctx context.Context, log *slog.Logger) {
 // commit would still write.
 func (m *answers) sweep(ctx context.Context) (swept int, err error) {
 	for ctx.Err() == nil {
-		now := time.Now()
+		now := m.now()
+		if !now.known {
+			return swept, nil
+		}
 		var due [][]byte
 		err := m.db.View(func(tx *store.Tx) error {
 			for key, primary := range keptByExpiry.Keys(tx, nil) {
-				if store.ReadKey(key).Time().After(now) || len(due) == sweepMany || !believable(now) {
+				if store.ReadKey(key).Time().After(now.Time) || len(due) == sweepMany {
 					break
 				}
 				due = append(due, bytes.Clone(primary))
@@ -286,8 +301,8 @@ func (m *answers) sweep(ctx context.Context) (swept int, err error) {
 				case k == nil:
 				case k.over(now):
 					err = keptTable.Delete(tx, key)
-				case k.Expires.Before(now): // kept without a clock: its seven days begin now
-					k.Created, k.Expires = now, now.Add(keepFor)
+				case k.Adrift: // its seven days begin now
+					k.Created, k.Expires, k.Adrift = now.Time, now.Add(keepFor), false
 					err = keptTable.Put(tx, k)
 				}
 				if err != nil {

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,7 +147,7 @@ func TestCallCutOffByACrashIsNotRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a crash between the two commits of once leaves.
-	if err := b.db.Commit(t.Context(), func(tx *store.Tx) error { return q.keep(tx, nil) }); err != nil {
+	if err := b.db.Commit(t.Context(), func(tx *store.Tx) error { return q.keep(tx, nil, b.api.memory.now()) }); err != nil {
 		t.Fatal(err)
 	}
 	p := want[wire.Problem](b, 409, b.key, "POST", path, nil, "Idempotency-Key", "cut")
@@ -177,23 +179,63 @@ func TestAnswersAreForgottenAfterSevenDays(t *testing.T) {
 	})
 }
 
-func TestAnswersOutliveAClockThatWasNotSet(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the bubble begins in the year 2000
-		b := newBox(t)
+// A board without a battery boots in 1970; a till that repeats its request after
+// the network told the time is given the first answer all the same.
+func TestAnswersOutliveABootIn1970(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var told atomic.Bool
+		b := newBox(t, func(tun *tuning) {
+			tun.queue.Clock.Wall = func() time.Time {
+				year := 1970
+				if told.Load() {
+					year = 2026
+				}
+				return time.Date(year, 11, 24, 9, 0, 0, 0, time.UTC).Add(time.Since(begin))
+			}
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.queue.Run(ctx) }()
+		defer func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}()
 		name := []string{"Idempotency-Key", "k"}
 		first := want[wire.Message](b, 202, b.key, "POST", "/api/v1/messages", good, name...)
-		time.Sleep(time.Until(time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC))) // the network told the time
-		for range 2 {
-			if _, err := b.api.memory.sweep(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if again := want[wire.Message](b, 202, b.key, "POST", "/api/v1/messages", good, name...); again.ID != first.ID {
-				t.Fatal("a jump of the clock made an answer old, and a message double")
+		again := func(when string) {
+			t.Helper()
+			if m := want[wire.Message](b, 202, b.key, "POST", "/api/v1/messages", good, name...); m.ID != first.ID {
+				t.Fatalf("%s the answer was forgotten, and the message is double", when)
 			}
 		}
-		time.Sleep(keepFor + time.Minute)
-		if n, err := b.api.memory.sweep(t.Context()); n != 1 || err != nil {
-			t.Errorf("swept %d, %v: its seven days began when the clock was set", n, err)
+		sweep := func(want int) {
+			t.Helper()
+			if n, err := b.api.memory.sweep(t.Context()); n != want || err != nil {
+				t.Errorf("swept %d, %v; want %d", n, err, want)
+			}
+		}
+		again("before anybody knew the time")
+		time.Sleep(keepFor + time.Hour) // without a clock nothing is old
+		sweep(0)
+		again("after a week without a clock")
+		told.Store(true)
+		time.Sleep(time.Minute) // the queue looks at the clock
+		if !b.queue.Time().Known() {
+			t.Fatal("the box does not know the time")
+		}
+		again("when the time was told")
+		sweep(1) // its seven days begin
+		again("after a sweep")
+		time.Sleep(keepFor - time.Hour)
+		sweep(0)
+		again("within seven days of that")
+		time.Sleep(2 * time.Hour)
+		sweep(1)
+		if m := want[wire.Message](b, 202, b.key, "POST", "/api/v1/messages", good, name...); m.ID == first.ID {
+			t.Error("still there after 7 days")
 		}
 	})
 }

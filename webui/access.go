@@ -58,6 +58,7 @@ func (s *Site) routes() *http.ServeMux {
 	inside("POST /settings/people", grants, s.setPerson)
 	inside("POST /settings/people/{name}/remove", grants, s.removePerson)
 	inside("GET /settings/hooks/{name}", steers, s.showHook)
+	inside("POST /settings/email", steers, s.setMail)
 	inside("POST /settings/hooks", steers, s.setHook)
 	inside("POST /settings/hooks/{name}", steers, s.setHook)
 	inside("POST /settings/hooks/{name}/{act}", steers, s.actOnHook)

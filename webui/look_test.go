@@ -198,6 +198,7 @@ func (s *furnished) everyPage() []pageAt {
 		{"settings-values", "/settings/values"},
 		{"settings-keys", "/settings/keys"},
 		{"settings-people", "/settings/people"},
+		{"settings-email", "/settings/email"},
 		{"settings-hooks", "/settings/hooks"},
 		{"settings-hook", "/settings/hooks/software"},
 		{"settings-log", "/settings/log"},

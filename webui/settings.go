@@ -31,6 +31,7 @@ type settingsView struct {
 	People []door.Person
 	Lines  []recent.Line
 
+	Mail     []mailField
 	Hooks    []hookView
 	HookForm hookForm
 }
@@ -46,7 +47,7 @@ type pageOf struct {
 
 // settingsPages in the order in which they are named.
 var settingsPages = []pageOf{
-	{"ways", looks}, {"values", steers}, {"keys", steers}, {"people", grants}, {"hooks", steers}, {"log", steers}, {"backup", steers},
+	{"ways", looks}, {"email", steers}, {"values", steers}, {"keys", steers}, {"people", grants}, {"hooks", steers}, {"log", steers}, {"backup", steers},
 }
 
 // Pages are the other pages of the settings that somebody may see.
@@ -101,6 +102,10 @@ func (s *Site) renderSettings(w http.ResponseWriter, status int, v *settingsView
 		v.Keys, v.Scopes = s.API.Keys(), api.Scopes
 	case "people":
 		v.People = s.door.People()
+	case "email":
+		if v.Mail == nil {
+			v.readMail(nil)
+		}
 	case "hooks":
 		if err := v.readHooks(); err != nil {
 			s.trouble(w, v.page, err)

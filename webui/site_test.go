@@ -312,7 +312,7 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 	}
 	for _, path := range []string{
 		"/?", "/messages?", "/messages?state=failed&", "/messages?state=cancelled&", "/messages?q=herinnering&", "/write?", "/inbox?", "/inbox/" + itoa(s.asked) + "?",
-		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/hooks?", "/settings/hooks/software?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/contacts?", "/contacts?who=withdrawn&", "/contacts?q=zebra&", "/contacts/new?", "/texts?", "/texts/winterbeurt?", "/texts/klaar?channel=email&in=sv&", "/contacts/import?", s.brought(customers, nil) + "?", "/contact/D1001?", "/contact/D1001/edit?", "/contact/D1001/erase?", "/manual/customers?", "/manual/outreach?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
+		"/settings?", "/settings/values?", "/settings/keys?", "/settings/people?", "/settings/email?", "/settings/hooks?", "/settings/hooks/software?", "/settings/log?", "/settings/backup?", "/ways/Counter?", "/ways/Provider?", "/manual?", "/setup/place?", "/setup/modem?", "/setup/pin?", "/setup/test?", "/contacts?", "/contacts?who=withdrawn&", "/contacts?q=zebra&", "/contacts/new?", "/texts?", "/texts/winterbeurt?", "/texts/klaar?channel=email&in=sv&", "/contacts/import?", s.brought(customers, nil) + "?", "/contact/D1001?", "/contact/D1001/edit?", "/contact/D1001/erase?", "/manual/customers?", "/manual/outreach?", "/manual/technicians?", "/manual/tills?", "/manual/failures?",
 		"/messages/" + s.lost.ID.String() + "?", "/messages/" + s.refused.ID.String() + "?", "/messages/" + s.long.ID.String() + "?",
 	} {
 		for _, lang := range queue.Languages {

@@ -193,6 +193,7 @@ func (s *Site) look(w http.ResponseWriter, r *http.Request, v *importView, it *s
 		s.trouble(w, v.page, err)
 		return
 	}
+	slices.SortStableFunc(v.Refused, func(a, b refusedRow) int { return a.Row - b.Row })
 	status := http.StatusOK
 	if v.Wrong != "" {
 		status = http.StatusBadRequest
@@ -213,6 +214,9 @@ func (v *importView) told(err error) bool {
 
 func (v *importView) refused(e outreach.RowError) refusedRow {
 	field := e.Field
+	if field == "row" { // all of it
+		field = ""
+	}
 	if _, ok := words()["f_"+field]; ok {
 		field = v.T("f_" + field)
 	}

@@ -201,7 +201,7 @@ func (s *Site) saveRule(w http.ResponseWriter, r *http.Request) {
 		s.render(w, http.StatusBadRequest, "rule-form", f)
 		return
 	}
-	s.coming.forget(f.Name)
+	s.ruleChanged(f.Name)
 	http.Redirect(w, r, "/rules/"+url.PathEscape(f.Name), http.StatusSeeOther)
 }
 

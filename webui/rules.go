@@ -110,13 +110,14 @@ func (s *Site) readRules(p *page) (*rulesView, error) {
 		return nil, err
 	}
 	v := &rulesView{page: p}
+	coming, err := s.upcomingAll()
+	if err != nil {
+		return nil, err
+	}
 	var next []soonOf
 	for i := range all {
 		r := &all[i]
-		list, err := s.upcoming(r)
-		if err != nil {
-			return nil, err
-		}
+		list := coming[r.Name]
 		one := p.rule(r)
 		one.week(list)
 		one.Ahead = one.Ahead || len(list) > 0
@@ -140,12 +141,31 @@ type soonOf struct {
 	outreach.Upcoming
 }
 
-// upcoming is what a rule will do in the days to come, today with them.
-func (s *Site) upcoming(r *outreach.Rule) ([]outreach.Upcoming, error) {
-	return s.coming.get(r.Name, nil, func() ([]outreach.Upcoming, error) {
-		list, err := s.outreach.Upcoming(r.Name, s.dayAfter(soonDays).Add(-time.Second))
-		return list, err
+// everyRule is under which name the days to come of all rules are kept, which is
+// no rule's.
+const everyRule = " "
+
+// upcomingAll is what rules will do in the days to come, today with them; it may
+// be some moments old.
+func (s *Site) upcomingAll() (map[string][]outreach.Upcoming, error) {
+	return s.coming.get(everyRule, nil, func() (map[string][]outreach.Upcoming, error) {
+		return s.outreach.UpcomingAll(s.dayAfter(soonDays).Add(-time.Second))
 	})
+}
+
+// upcoming is the same of one rule.
+func (s *Site) upcoming(r *outreach.Rule) ([]outreach.Upcoming, error) {
+	all, err := s.coming.get(r.Name, nil, func() (map[string][]outreach.Upcoming, error) {
+		list, err := s.outreach.Upcoming(r.Name, s.dayAfter(soonDays).Add(-time.Second))
+		return map[string][]outreach.Upcoming{r.Name: list}, err
+	})
+	return all[r.Name], err
+}
+
+// ruleChanged lets the next look at a rule be a new one.
+func (s *Site) ruleChanged(name string) {
+	s.coming.forget(name)
+	s.coming.forget(everyRule)
 }
 
 // dayAfter is the beginning of a day on the shop's calendar: 0 is today.
@@ -428,7 +448,7 @@ func (s *Site) actOnRule(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("from") == "list" {
 		back = "/rules"
 	}
-	s.coming.forget(name)
+	defer s.ruleChanged(name)
 	switch act := r.PathValue("act"); act {
 	case "on", "off":
 		rule.Off = act == "off"

@@ -93,8 +93,8 @@ type Site struct {
 	shelf    *shelf.Shelf
 	pulse    *pulse.Pulse
 	reach    reach
-	reports  kept[watched]             // of campaigns
-	coming   kept[[]outreach.Upcoming] // of rules
+	reports  kept[watched]                        // of campaigns
+	coming   kept[map[string][]outreach.Upcoming] // of rules
 	names    map[string]bool
 	pages    *template.Template
 	mux      *http.ServeMux

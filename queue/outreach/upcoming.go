@@ -38,28 +38,78 @@ func (o *Outreach) Upcoming(name string, until time.Time) (list []Upcoming, err 
 	return list, err
 }
 
+// UpcomingAll says what each rule will do until a time, by its name and by
+// time. It reads the register and the plans once for all of them. A rule that is
+// off is not there.
+func (o *Outreach) UpcomingAll(until time.Time) (map[string][]Upcoming, error) {
+	all, planned := map[string][]Upcoming{}, map[string]*Rule{}
+	var runs []*dailyRun
+	err := each(o.db, rules, func(_ *store.Tx, r *Rule) error {
+		if r.Off {
+			return nil
+		}
+		all[r.Name] = []Upcoming{}
+		if !r.daily() {
+			planned[r.Name] = r
+			return nil
+		}
+		days, err := o.days(r, until)
+		runs = append(runs, days)
+		return err
+	})
+	if err == nil && len(planned) > 0 {
+		err = o.eachPlan(planned, until, func(r *Rule, u Upcoming) { all[r.Name] = append(all[r.Name], u) })
+	}
+	if err == nil && len(runs) > 0 {
+		err = each(o.db, register, func(tx *store.Tx, c *Contact) error {
+			for _, days := range runs {
+				if name := days.r.Name; len(all[name]) < mostUpcoming {
+					theirs, err := days.of(tx, c)
+					if err != nil {
+						return err
+					}
+					all[name] = append(all[name], theirs...)
+				}
+			}
+			return nil
+		})
+	}
+	for _, list := range all {
+		slices.SortStableFunc(list, func(a, b Upcoming) int { return a.At.Compare(b.At) })
+	}
+	return all, err
+}
+
 func (o *Outreach) upcomingPlans(r *Rule, until time.Time) (list []Upcoming, err error) {
-	err = o.db.View(func(tx *store.Tx) error {
+	err = o.eachPlan(map[string]*Rule{r.Name: r}, until, func(_ *Rule, u Upcoming) { list = append(list, u) })
+	return list, err
+}
+
+// eachPlan calls fn for what some rules have planned until a time, at most so
+// much for each.
+func (o *Outreach) eachPlan(of map[string]*Rule, until time.Time, fn func(*Rule, Upcoming)) error {
+	seen := map[string]int{}
+	return o.db.View(func(tx *store.Tx) error {
 		for key, pk := range byPlanDue.Keys(tx, nil) {
-			if store.ReadKey(key).Time().After(until) || len(list) == mostUpcoming {
+			if store.ReadKey(key).Time().After(until) {
 				return nil
 			}
 			p, err := plans.Get(tx, bytes.Clone(pk))
 			if err != nil {
 				return err
 			}
-			if p == nil || p.Rule != r.Name {
+			if p == nil || of[p.Rule] == nil || seen[p.Rule] == mostUpcoming {
 				continue
 			}
-			u, err := o.upcomingPlan(tx, r, p)
+			u, err := o.upcomingPlan(tx, of[p.Rule], p)
 			if err != nil {
 				return err
 			}
-			list = append(list, u)
+			seen[p.Rule]++
+			fn(of[p.Rule], u)
 		}
 		return nil
 	})
-	return list, err
 }
 
 // upcomingPlan is what becomes of one plan.

@@ -77,6 +77,7 @@ type Server struct {
 	mails    []Mail
 	logins   int // tries to log in
 	sessions int // conversations begun
+	waiting  int // answers that are held
 	serving  sync.WaitGroup
 }
 
@@ -252,10 +253,23 @@ func (s *Server) fault(at Point) (f Fault, ok bool) {
 	return f, true
 }
 
-func (s *Server) holding() <-chan struct{} {
+// Held is how many answers wait for Release.
+func (s *Server) Held() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held
+	return s.waiting
+}
+
+// hold waits for Release.
+func (s *Server) hold() {
+	s.mu.Lock()
+	released := s.held
+	s.waiting++
+	s.mu.Unlock()
+	<-released
+	s.mu.Lock()
+	s.waiting--
+	s.mu.Unlock()
 }
 
 // keep adds a mail and returns where it is.

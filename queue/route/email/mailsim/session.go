@@ -324,7 +324,7 @@ func (se *session) misbehave(f Fault, said func(string), usual ...string) error 
 		}
 	}
 	if f.Hold {
-		<-se.s.holding()
+		se.s.hold()
 	}
 	if f.Silent {
 		// It reads on and says nothing, until the client has had enough.

@@ -28,6 +28,8 @@ import (
 // to send to. NAME.txt beside NAME.csv is the text, NAME.json the options of
 // the call that the file stands for.
 //
+// In the other direction goes who wants no more advertising (drop_optouts.go).
+//
 // A file that was read becomes NAME.csv.done or NAME.csv.err, and
 // NAME.csv.result says row by row what became of it.
 
@@ -100,6 +102,9 @@ type Drop struct {
 	o    *Outreach
 	root *os.Root
 	seen map[string]seenFile
+
+	place *place // in the log, of the daily files; nil: not read yet
+	noted uint64 // of it on the disk
 }
 
 type seenFile struct {
@@ -135,6 +140,9 @@ func (d *Drop) Run(ctx context.Context) error {
 	for {
 		if err := d.look(ctx); err != nil && ctx.Err() == nil {
 			d.o.log.Error("the drop folder cannot be read; trying again", "err", err)
+		}
+		if err := d.optOuts(ctx); err != nil && ctx.Err() == nil {
+			d.o.log.Error("the daily file of opt-outs cannot be written; trying again", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -444,6 +452,13 @@ func (d *Drop) Forget(_ context.Context, number string) (n int, err error) {
 	}
 	for _, e := range entries {
 		if !old(e.Name()) {
+			continue
+		}
+		if isOptOuts(e.Name()) {
+			in, err := d.forgetRows(e.Name(), number)
+			if n += in; err != nil {
+				return n, err
+			}
 			continue
 		}
 		raw, err := d.read(e.Name())

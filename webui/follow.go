@@ -41,6 +41,7 @@ type drawing struct {
 	n     int    // counts the drawings of its easel
 	wake  uint64 // of the hub, before it was drawn
 	at    time.Time
+	clock string // of the box, when it was drawn
 	title string
 	lamp  string
 	parts map[string]string
@@ -178,7 +179,7 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &drawing{title: p.Lamp.Title(), lamp: p.Lamp.Sign, parts: make(map[string]string, len(parts))}
+	d := &drawing{clock: b.clock(p.Now), title: p.Lamp.Title(), lamp: p.Lamp.Sign, parts: make(map[string]string, len(parts))}
 	for _, part := range parts {
 		var buf bytes.Buffer
 		if err := s.pages.ExecuteTemplate(&buf, part, view); err != nil {
@@ -214,7 +215,7 @@ func (t *tab) Next(wake uint64) (*live.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := t.easel.change(t.last, d, t.board.clock(d.at))
+	m, err := t.easel.change(t.last, d)
 	if err == nil && m != nil {
 		t.last = d
 	}
@@ -249,7 +250,7 @@ func (b *board) clock(t time.Time) string { return t.In(b.site.cfg.Location).For
 
 // change is what a page that shows from must be told to show to, made once for
 // all tabs; nil: nothing.
-func (e *easel) change(from, to *drawing, at string) (*live.Message, error) {
+func (e *easel) change(from, to *drawing) (*live.Message, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.toldOf != to {
@@ -258,7 +259,7 @@ func (e *easel) change(from, to *drawing, at string) (*live.Message, error) {
 	if m, done := e.told[from]; done {
 		return m, nil
 	}
-	out := news{N: to.n, At: at, Parts: map[string]string{}}
+	out := news{N: to.n, At: to.clock, Parts: map[string]string{}}
 	if from != nil {
 		out.From = from.n
 	}

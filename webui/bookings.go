@@ -270,7 +270,7 @@ func (s *Site) readBooking(p *page, id string) (*bookingView, error) {
 	v := &bookingView{page: p, Booking: b, Title: bookingTitle(b), Sign: bookingSigns[b.Status], Word: capital(p.T("booking_" + string(b.Status))), Address: at}
 	v.When = p.period(b)
 	if b.Contact != "" {
-		v.Whose, v.Contacts = b.Contact, "/contacts/"+url.PathEscape(b.Contact)
+		v.Whose, v.Contacts = b.Contact, contactAt(b.Contact)
 		if c, err := s.outreach.Contact(b.Contact); err == nil {
 			v.Whose, v.Number = p.nameOf(c), p.number(c.Number)
 		}

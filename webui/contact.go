@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -74,8 +75,9 @@ type comingView struct {
 	At, Rule, Booking, Why string
 }
 
+// bookingRow is a booking of the contact.
 type bookingRow struct {
-	ID, At, What, Status string
+	Link, ID, At, What, Status string
 }
 
 // sayView is what was typed of a consent.
@@ -230,7 +232,7 @@ func (v *contactView) readComing() error {
 func (v *contactView) readBookings() error {
 	list, _, err := v.site.outreach.Bookings(v.Contact.ID, "", "", contactBookings)
 	for _, b := range list {
-		row := bookingRow{ID: b.ID, What: b.Service, Status: v.T("booking_" + string(b.Status))}
+		row := bookingRow{Link: "/bookings/" + url.PathEscape(b.ID), ID: b.ID, What: b.Service, Status: v.T("booking_" + string(b.Status))}
 		if row.What == "" {
 			row.What = strings.TrimSpace(b.Type + " " + b.Event)
 		}

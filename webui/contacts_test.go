@@ -216,6 +216,14 @@ func TestWhatAContactAgreedTo(t *testing.T) {
 			t.Errorf("the page does not say %q", said)
 		}
 	}
+	for _, link := range []string{"/bookings/W-D1001", "/rules/dag-ervoor"} {
+		if resp, body := b.get(link); resp.StatusCode != 200 || !strings.Contains(body, link) && !strings.Contains(mainOf(body), "Winterbeurt") {
+			t.Errorf("%s: %s", link, resp.Status)
+		}
+	}
+	if _, body := b.get("/bookings/W-D1001"); !strings.Contains(body, `href="/contact/D1001"`) {
+		t.Error("a booking does not lead back to its contact")
+	}
 	_, body = b.get("/contact/D1002?lang=en")
 	if !strings.Contains(body, "Will not be sent: the switch is off: Reminders by SMS") {
 		t.Errorf("a reminder that will not go:\n%s", mainOf(body))

@@ -381,6 +381,9 @@ func (v *campaignView) Spent() string { return sum(v.Cost) }
 // Maker is who made it.
 func (v *campaignView) Maker() string { return v.by(v.By) }
 
+// ForAndWhen is what somebody should read once more.
+func (v *campaignView) ForAndWhen() string { return capital(v.For) + ", " + v.Begins + "." }
+
 // StartWord is the button that cannot be undone: it says what it does.
 func (v *campaignView) StartWord() string {
 	if v.Channel == outreach.Email {

@@ -70,7 +70,7 @@ func TestACampaignFromItsFormToItsReport(t *testing.T) {
 
 	// The numbers again, and then it goes.
 	_, body = b.get("/campaigns/Fruhjahrs-Check/start")
-	b.shows("the confirmation", body, "Send it now?", "Send to 7 people: 7 SMS")
+	b.shows("the confirmation", body, "Start it?", "Send to 7 people: 7 SMS")
 	resp, body = b.send("/campaigns/Fruhjahrs-Check/start")
 	if resp.Request.URL.Path != "/campaigns/Fruhjahrs-Check" || !strings.Contains(body, "of 7 people") {
 		t.Fatalf("starting led to %s\n%s", resp.Request.URL, mainOf(body))

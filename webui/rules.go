@@ -62,6 +62,7 @@ type weekday struct {
 type soonView struct {
 	When, Name, Number string
 	Contact, Booking   string // addresses
+	See                string // word of the second
 	Rule, Why          string
 	Sign, Word         string
 }
@@ -344,7 +345,7 @@ func (p *page) comes(r *outreach.Rule, u *outreach.Upcoming) soonView {
 		v.Name, v.Number = p.nameOf(c), masked(c.Number)
 	}
 	if u.Booking != "" {
-		v.Booking = "/bookings/" + url.PathEscape(u.Booking)
+		v.Booking, v.See = "/bookings/"+url.PathEscape(u.Booking), p.T("bo_see")
 	}
 	if u.Why != "" {
 		v.Sign, v.Word, v.Why = "off", p.T("ru_will_not"), p.Why(u.Why)
@@ -379,7 +380,9 @@ func (s *Site) readRule(p *page, name string) (*ruleView, error) {
 	v.week(list)
 	v.Ahead = v.Ahead || len(list) > 0
 	for i := range list[:min(len(list), soonMost)] {
-		v.Coming = append(v.Coming, p.comes(r, &list[i]))
+		one := p.comes(r, &list[i])
+		one.Rule = "" // all of them are its own
+		v.Coming = append(v.Coming, one)
 	}
 	v.More = len(list) - len(v.Coming)
 	if t, err := s.outreach.Template(r.Template); err == nil {

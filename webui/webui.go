@@ -22,8 +22,8 @@
 //
 // To read it: access.go and rights.go (who may come in, and what they may),
 // overview.go, messages.go and story.go (what the pages show), write.go and
-// inbox.go (talking with customers), customers.go (who they are, and what is
-// said to many of them), settings.go and way.go (looking after the
+// inbox.go (talking with customers), customers.go (who they are), outreach.go
+// with campaigns.go, bookings.go and rules.go (what makes messages be written), settings.go and way.go (looking after the
 // box), wizard.go, manual.go, chart.go and chart_day.go, follow.go (how the
 // pages stay true), templates. It imports outreach, queue, queue/route,
 // queue/text and queue/store at most, and its own tree.

@@ -406,7 +406,7 @@ func (s *Site) keepText(w http.ResponseWriter, r *http.Request, v *textView) {
 			http.Redirect(w, r, textAt(t.Name, v.Channel, v.In)+"&kept", http.StatusSeeOther)
 			return
 		}
-		_, said, known := v.refusal(err)
+		said, known := v.refusedText(err)
 		if !known {
 			s.trouble(w, v.page, err)
 			return
@@ -415,6 +415,16 @@ func (s *Site) keepText(w http.ResponseWriter, r *http.Request, v *textView) {
 	}
 	v.count()
 	s.render(w, http.StatusBadRequest, "text", v)
+}
+
+// refusedText says what may not be done with the text; known is false for
+// errors that are no refusal.
+func (v *textView) refusedText(err error) (said string, known bool) {
+	if _, locked := errors.AsType[*outreach.Forbidden](err); locked {
+		return v.T("text_locked", "who", v.Locked), true
+	}
+	_, said, known = v.refusal(err)
+	return said, known
 }
 
 // maxPlain is a text as a file: more than any message can carry.

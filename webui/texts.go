@@ -187,19 +187,19 @@ func (s *Site) afterText(w http.ResponseWriter, r *http.Request, p *page, err er
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return
 	}
-	_, said, known := p.refusal(err)
+	v, missing := s.readText(p, r.PathValue("name"), "", "")
+	if missing != nil {
+		s.show(w, r, "text", nil, missing)
+		return
+	}
+	said, known := v.refusedText(err)
 	if !known {
 		s.show(w, r, "text", nil, err)
 		return
 	}
-	v, err := s.readText(p, r.PathValue("name"), "", "")
-	if err == nil {
-		v.Wrong = []string{said}
-		v.count()
-		s.render(w, http.StatusConflict, "text", v)
-		return
-	}
-	s.show(w, r, "text", nil, err)
+	v.Wrong = []string{said}
+	v.count()
+	s.render(w, http.StatusConflict, "text", v)
 }
 
 // plainText hands out a text by itself, for a person to keep.

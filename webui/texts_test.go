@@ -194,8 +194,9 @@ func TestATextThatOnlySomeMayChange(t *testing.T) {
 		"/texts/klaar/restore": {"version", "1"},
 		"/texts/klaar/delete":  {"sure", "yes"},
 	} {
-		if resp, _ := other.send(path, fields...); resp.StatusCode < 400 {
-			t.Errorf("somebody else at %s: %s", path, resp.Status)
+		resp, body := other.send(path+"?lang=nl", fields...)
+		if resp.StatusCode < 400 || !strings.Contains(mainOf(body), "Deze tekst mag alleen door manager, till-1 worden gewijzigd.") {
+			t.Errorf("somebody else at %s: %s\n%s", path, resp.Status, mainOf(body))
 		}
 	}
 	if got, err := f.site.outreach.Template("klaar"); err != nil || got.Version != 2 || got.Texts["sms"]["nl"] != "Uw {fiets} is klaar" {

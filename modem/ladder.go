@@ -80,9 +80,29 @@ func newLadder(outside []Rung) ladder {
 		l.record = append(l.record, route.Rung{Name: r.name})
 	}
 	for _, r := range outside {
-		l.record = append(l.record, route.Rung{Name: r.Name, Why: r.Why})
+		l.record = append(l.record, route.Rung{Name: r.Name, Why: r.why()})
 	}
 	return l
+}
+
+func (r Rung) why() string {
+	if r.Why == nil {
+		return ""
+	}
+	return r.Why()
+}
+
+// judge looks again at what this box can do for the modem where it hangs now.
+func (m *Modem) judge() (news bool) {
+	for i, r := range m.cfg.Rungs {
+		why := r.why()
+		m.mu.Lock()
+		record := &m.ladder.record[rungOutside+i]
+		news = news || record.Why != why
+		record.Why = why
+		m.mu.Unlock()
+	}
+	return news
 }
 
 // climb chooses the next rung and writes down that it is tried; it returns the
@@ -136,6 +156,7 @@ func (l *ladder) isWell() (news bool) {
 
 // climb takes the next rung, publishes and logs it.
 func (m *Modem) climb(t trouble, silent, owed bool) int {
+	m.judge()
 	m.mu.Lock()
 	rung := m.ladder.climb(time.Now(), t, silent, owed)
 	record := slices.Clone(m.ladder.record)
@@ -172,9 +193,14 @@ func (m *Modem) well() {
 
 // arrived notes that the modem is ready; whether it stays so will be seen.
 func (m *Modem) arrived() {
+	news := m.judge()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.ladder.since, m.ladder.rested = time.Now(), time.Time{}
+	record := slices.Clone(m.ladder.record)
+	m.mu.Unlock()
+	if news {
+		m.publish(func(s *route.Status) { care(s).Rungs = record })
+	}
 }
 
 // longWell is well for a modem that has nothing to carry.

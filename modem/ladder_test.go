@@ -18,7 +18,7 @@ import (
 // Issue 4, point 8: the rungs in their fixed order, whatever the trouble; what
 // cannot be done is passed over, never done out of turn.
 func TestLadderOrder(t *testing.T) {
-	usb := []Rung{{Name: "USB reset"}, {Name: "USB power", Why: "the hub cannot switch its ports"}}
+	usb := []Rung{{Name: "USB reset"}, {Name: "USB power", Why: func() string { return "the hub cannot switch its ports" }}}
 	lost, unwell, settings := trouble{why: at.ErrTimeout}, trouble{reset: true, why: errors.New("CMS 300")}, trouble{why: errLostSettings}
 	const rest = rungOutside + 2
 	for _, tc := range []struct {
@@ -147,7 +147,7 @@ func TestLadderReachesWhatNoCommandDoes(t *testing.T) {
 // begins anew after its rest. When the modem answers at last it works at once.
 func TestLadderRestsAndTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := plug(t, setUp{kept: true, modem: Config{SendTimeout: 10 * time.Second, Rungs: []Rung{{Name: "USB reset", Why: "no such device here"}}}})
+		b := plug(t, setUp{kept: true, modem: Config{SendTimeout: 10 * time.Second, Rungs: []Rung{{Name: "USB reset", Why: func() string { return "no such device here" }}}}})
 		b.mustSend("before")
 		b.play("freeze for 40m")
 		b.until("a hand's work", func(s route.Status) bool { return s.State == route.Hand && s.Code == "modem_silent" })
@@ -193,4 +193,27 @@ func TestModemThatWakesSlowlyIsLeftAlone(t *testing.T) {
 			t.Errorf("sent %v after it was plugged in, want within 5 s after it answers", d)
 		}
 	})
+}
+
+// A modem may move to another hub: what this box can do for it is judged where
+// it is when it is ready again, and before each rung.
+func TestARungIsJudgedWhereTheModemIsNow(t *testing.T) {
+	why := "the hub cannot switch its ports"
+	m := New(Config{Name: "counter", Rungs: []Rung{{Name: "USB power", Why: func() string { return why }}}})
+	shown := func() string { return m.status.Care.Rungs[rungOutside].Why }
+	if shown() != why {
+		t.Errorf("at first it says %q", shown())
+	}
+	why = ""
+	m.arrived()
+	if shown() != "" {
+		t.Errorf("after it moved it says %q", shown())
+	}
+	why = "this box has no /dev/bus/usb"
+	for range rungOutside + 1 {
+		m.climb(trouble{why: errLostSettings}, true, false)
+	}
+	if shown() != why || m.status.Care.Rungs[rungOutside].Tried != 0 {
+		t.Errorf("before a rung it says %+v", m.status.Care.Rungs[rungOutside])
+	}
 }

@@ -107,7 +107,10 @@ type Config struct {
 // Rung is one thing that can be done to a modem from outside its line.
 type Rung struct {
 	Name string // as shown: "USB reset"
-	Why  string // not empty: it is not possible on this box, and shown with this reason
+	// Why says why it is not possible on this box, which is shown; empty: it is.
+	// It is asked anew whenever the modem is ready or not well: it may have moved
+	// to another hub. It may read files and must not wait. Nil: it is possible.
+	Why func() string
 	// Do does it and returns once it is done, within a minute. It is told by
 	// ctx to stop, and never touches another device.
 	Do func(ctx context.Context) error

@@ -11,10 +11,17 @@ import (
 )
 
 // rungs are what this box can do for a modem that does not come back by
-// commands. What it lacks is judged by how the modem is plugged in when the
-// daemon starts, or finds it; where it is not there, that is seen when the
-// rung is tried.
+// commands. What it lacks is judged by how the modem is plugged in whenever it
+// is asked; where it is not there, that is seen when the rung is tried.
 func (m *modems) rungs(c *Modem) []modem.Rung {
+	return []modem.Rung{
+		{Name: usb.RungReset, Why: func() string { return m.lacks(c)[usb.RungReset] }, Do: m.rung(c, (*usb.Device).Reset)},
+		{Name: usb.RungPower, Why: func() string { return m.lacks(c)[usb.RungPower] }, Do: m.rung(c, (*usb.Device).PowerCycle)},
+	}
+}
+
+// lacks says why a rung is not possible where the modem is now, by its name.
+func (m *modems) lacks(c *Modem) map[string]string {
 	why := map[string]string{}
 	neither := func(reason string) { why[usb.RungReset], why[usb.RungPower] = reason, reason }
 	nodes := filepath.Join(cmp.Or(m.cfg.world.dev, "/dev"), "bus", "usb")
@@ -28,10 +35,7 @@ func (m *modems) rungs(c *Modem) []modem.Rung {
 	case !exists(nodes):
 		neither("this box has no " + nodes)
 	}
-	return []modem.Rung{
-		{Name: usb.RungReset, Why: why[usb.RungReset], Do: m.rung(c, (*usb.Device).Reset)},
-		{Name: usb.RungPower, Why: why[usb.RungPower], Do: m.rung(c, (*usb.Device).PowerCycle)},
-	}
+	return why
 }
 
 func (m *modems) reach(s usb.Stick) *usb.Device {

@@ -34,8 +34,8 @@ func TestRungsOfAModem(t *testing.T) {
 	m := &modems{cfg: &Config{world: world{sys: tree.Sys, dev: tree.Dev}}, log: slog.New(slog.DiscardHandler), spots: map[string]usb.Stick{}}
 
 	for _, r := range m.rungs(&Modem{USB: "1-2"}) {
-		if !strings.Contains(r.Why, "this box has no "+filepath.Join(tree.Dev, "bus", "usb")) {
-			t.Errorf("without usbfs %s is possible: %q", r.Name, r.Why)
+		if !strings.Contains(r.Why(), "this box has no "+filepath.Join(tree.Dev, "bus", "usb")) {
+			t.Errorf("without usbfs %s is possible: %q", r.Name, r.Why())
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(tree.Dev, "bus", "usb"), 0o755); err != nil {
@@ -59,8 +59,8 @@ func TestRungsOfAModem(t *testing.T) {
 				t.Fatalf("the ladder gets %+v", rungs)
 			}
 			for _, r := range rungs {
-				if (tc.why == "") != (r.Why == "") || !strings.Contains(r.Why, tc.why) {
-					t.Errorf("%s: %q, want %q", r.Name, r.Why, tc.why)
+				if (tc.why == "") != (r.Why() == "") || !strings.Contains(r.Why(), tc.why) {
+					t.Errorf("%s: %q, want %q", r.Name, r.Why(), tc.why)
 				}
 				if err := r.Do(t.Context()); !errors.Is(err, tc.do) {
 					t.Errorf("%s: %v", r.Name, err)
@@ -78,8 +78,8 @@ func TestRungsOfAModem(t *testing.T) {
 			t.Fatal(err)
 		}
 		reset := m.rungs(&Modem{Port: link})[0]
-		if reset.Why != "" {
-			t.Errorf("not possible here: %s", reset.Why)
+		if reset.Why() != "" {
+			t.Errorf("not possible here: %s", reset.Why())
 		}
 		// The kernel says that a file is no USB device: so it was asked.
 		if err := reset.Do(t.Context()); !errors.Is(err, unix.ENOTTY) {
@@ -89,6 +89,19 @@ func TestRungsOfAModem(t *testing.T) {
 		m.remember("counter", usb.Stick{Path: "1-1", Vendor: "2c7c", Product: "0125"})
 		if err := m.rungs(&Modem{Name: "counter", Port: filepath.Join(tree.Dev, "ttyUSB7")})[0].Do(t.Context()); !errors.Is(err, unix.ENOTTY) {
 			t.Error(err)
+		}
+	})
+	// The ladder asks again: a modem that moved is judged by where it is now.
+	t.Run("moved to another hub", func(t *testing.T) {
+		reset := m.rungs(&Modem{Name: "moves", Port: port})[0]
+		if why := reset.Why(); why != "" {
+			t.Fatalf("where it was: %s", why)
+		}
+		tree.Unplug("1-1")
+		tree.Hub("usb2", "2.00")
+		tree.Plug("2-1", usbtest.Device{ID: "2c7c:0125", Interfaces: []usbtest.Interface{usbtest.Serial(2, "ff/00/00", "ttyUSB2")}})
+		if why := reset.Why(); !strings.Contains(why, "this box has no") {
+			t.Errorf("where it is now, without a node of usbfs: %q", why)
 		}
 	})
 }

@@ -218,7 +218,7 @@ func soak(t *testing.T, long time.Duration) {
 			},
 			Rungs: []modem.Rung{
 				{Name: "USB reset", Do: func(context.Context) error { peer.USBReset(); return nil }},
-				{Name: "USB port power", Why: "the hub of this test switches all its ports together"},
+				{Name: "USB port power", Why: func() string { return "the hub of this test switches all its ports together" }},
 			},
 		})
 		modems = append(modems, m)

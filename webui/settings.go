@@ -193,7 +193,13 @@ func (s *Site) setValue(w http.ResponseWriter, r *http.Request) {
 		value = json.RawMessage(typed)
 	}
 	v.Fields = nil
-	err := s.change(r, map[string]any{field.Name: value})
+	s.keepSettings(w, r, v, map[string]any{field.Name: value}, v.T("value_kept", "name", field.Name))
+}
+
+// keepSettings changes settings and says done, or what is wrong with them. It
+// does not redirect: the box begins anew, and does not answer for a second.
+func (s *Site) keepSettings(w http.ResponseWriter, r *http.Request, v *settingsView, change map[string]any, done string) {
+	err := s.change(r, change)
 	if bad, ok := errors.AsType[*wire.Problem](err); ok {
 		v.Wrong = bad.Detail
 		s.renderSettings(w, bad.Status, v)
@@ -203,8 +209,8 @@ func (s *Site) setValue(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, v.page, err)
 		return
 	}
-	v.Done = v.T("value_kept", "name", field.Name)
-	s.renderSettings(w, http.StatusOK, v) // no redirect: it does not answer for a second
+	v.Mail, v.Done = nil, done // read anew
+	s.renderSettings(w, http.StatusOK, v)
 }
 
 // addKey makes a key and shows it, once.

@@ -1,7 +1,6 @@
 package webui
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -116,18 +115,7 @@ func (s *Site) setMail(w http.ResponseWriter, r *http.Request) {
 		s.renderSettings(w, http.StatusConflict, v)
 		return
 	}
-	err := s.change(r, change)
-	if bad, ok := errors.AsType[*wire.Problem](err); ok {
-		v.Wrong = bad.Detail
-		s.renderSettings(w, bad.Status, v)
-		return
-	}
-	if err != nil {
-		s.trouble(w, v.page, err)
-		return
-	}
-	v.Mail, v.Done = nil, v.T("email_kept")
-	s.renderSettings(w, http.StatusOK, v) // no redirect: it does not answer for a second
+	s.keepSettings(w, r, v, change, v.T("email_kept"))
 }
 
 // Hidden stands in the field of a secret that is kept, and is not shown.

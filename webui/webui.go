@@ -21,12 +21,14 @@
 //     only for who needs them, and never in a list.
 //
 // To read it: access.go and rights.go (who may come in, and what they may),
-// overview.go, messages.go and story.go (what the pages show), write.go and
-// inbox.go (talking with customers), customers.go (who they are), outreach.go
-// with campaigns.go, bookings.go and rules.go (what makes messages be written), settings.go and way.go (looking after the
-// box), wizard.go, manual.go, chart.go and chart_day.go, follow.go (how the
-// pages stay true), templates. It imports outreach, queue, queue/route,
-// queue/text and queue/store at most, and its own tree.
+// overview.go with cards.go and waiting.go, messages.go and story.go (what the
+// pages show), write.go, pick.go and inbox.go (talking with customers),
+// customers.go (who they are), outreach.go with campaigns.go, bookings.go and
+// rules.go (what makes messages be written), settings.go, settings_mail.go,
+// hooks.go, way.go and lately.go (looking after the box), wizard.go, manual.go,
+// chart.go and chart_day.go, follow.go (how the pages stay true), templates. It
+// imports outreach, queue, queue/hook, queue/route, queue/text and queue/store
+// at most, and its own tree.
 package webui
 
 import (

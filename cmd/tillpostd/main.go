@@ -85,6 +85,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		// the processor back to accepting and sending.
 		debug.SetGCPercent(400)
 	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// Where the heap is larger for once, a list of 100,000 contacts being
+		// read, it is collected sooner: the unit (systemd/tillpostd.service)
+		// slows the daemon down above 192 MB, and ends it at 256.
+		debug.SetMemoryLimit(128 << 20)
+	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime}))
 	switch {
 	case *version:

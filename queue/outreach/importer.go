@@ -74,10 +74,19 @@ func (opt *Import) refuse(rep *Imported, row int, err error) {
 	}
 }
 
+// source is a list of contacts that is read as it is taken over, so that a long
+// one is not in memory twice. The id of a row that is refused is known all the
+// same, where it has one: a bad row is no reason to remove somebody.
+type source struct {
+	n    int
+	line func(i int) int    // where row i stands, for people
+	id   func(i int) string // empty: it has none, or cannot be read
+	read func(i int) (entry, error)
+}
+
 // entry is one contact on its way in: set says what the source speaks of, nil
 // for a whole contact.
 type entry struct {
-	row      int
 	contact  Contact
 	set      map[string]bool
 	consents map[string]bool // purpose → granted
@@ -163,21 +172,22 @@ func (o *Outreach) ImportFile(ctx context.Context, f *File, opt Import) (*Import
 	for i, h := range f.Head {
 		rep.Columns[strings.TrimSpace(h)] = means[i].String()
 	}
-	entries := make([]entry, 0, len(f.Rows))
-	for _, row := range f.Rows {
-		e, err := o.entryOf(row, means)
-		if err != nil {
-			opt.refuse(rep, row.Line, err)
-			if e.contact.ID == "" {
-				continue
+	id, set := slices.IndexFunc(means, func(m meaning) bool { return m.kind == "field" && m.name == "id" }), speaksOf(means)
+	return rep, o.take(ctx, source{
+		n:    len(f.Rows),
+		line: func(i int) int { return f.Rows[i].Line },
+		id: func(i int) string {
+			if f.Rows[i].Bad != "" {
+				return ""
 			}
-			e.set = map[string]bool{} // still there: a bad row is no reason to remove somebody
-			e.consents = nil
-			e.row = -row.Line
-		}
-		entries = append(entries, e)
-	}
-	return rep, o.take(ctx, entries, opt, rep)
+			return strings.TrimSpace(f.Rows[i].Cells[id])
+		},
+		read: func(i int) (entry, error) {
+			e, err := o.entryOf(f.Rows[i], means)
+			e.set = set
+			return e, err
+		},
+	}, opt, rep)
 }
 
 // meanings reads the row of names.
@@ -206,25 +216,35 @@ func (f *File) meanings(columns map[string]string) ([]meaning, error) {
 	return means, nil
 }
 
+// speaksOf is what the columns of a file say of every row: one set for all of
+// them, for a file of 100,000 rows.
+func speaksOf(means []meaning) map[string]bool {
+	set := map[string]bool{}
+	for _, m := range means {
+		switch m.kind {
+		case "field":
+			set[m.name] = true
+		case "flag":
+			set["flag."+m.name] = true
+		case "attribute":
+			set["attributes."+m.name] = true
+		}
+	}
+	return set
+}
+
 func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
-	e := entry{row: row.Line, set: map[string]bool{}}
+	var e entry
 	if row.Bad != "" {
 		return e, invalid("row", "row_unreadable", "the row %s", row.Bad)
 	}
 	c := &e.contact
-	for i, m := range means { // the id first, so that a bad row is known by it
-		if m.kind == "field" && m.name == "id" {
-			c.ID = strings.TrimSpace(row.Cells[i])
-		}
-	}
 	for i, m := range means {
 		cell := strings.TrimSpace(row.Cells[i])
 		switch m.kind {
 		case "field":
 			*c.place(m.name) = cell
-			e.set[m.name] = true
 		case "flag":
-			e.set["flag."+m.name] = true
 			if cell == "" {
 				continue
 			}
@@ -249,7 +269,6 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 			}
 			e.consents[m.name] = on
 		case "attribute":
-			e.set["attributes."+m.name] = true
 			if cell == "" {
 				continue
 			}
@@ -271,7 +290,8 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 			c.Attrs[m.name] = v
 		}
 	}
-	return e, o.normal(c)
+	err := o.normal(c)
+	return e, err
 }
 
 // looksLikeDate sorts out quickly what is none: each form that is tried costs an
@@ -308,64 +328,85 @@ func (c *Contact) place(name string) *string {
 // ImportContacts takes over a list.
 func (o *Outreach) ImportContacts(ctx context.Context, list []Contact, opt Import) (*Imported, error) {
 	rep := &Imported{Rows: len(list)}
-	entries := make([]entry, 0, len(list))
-	for i, c := range list {
-		if err := o.normal(&c); err != nil {
-			opt.refuse(rep, i+1, err)
-			continue
-		}
-		entries = append(entries, entry{row: i + 1, contact: c})
-	}
-	return rep, o.take(ctx, entries, opt, rep)
+	return rep, o.take(ctx, source{
+		n:    len(list),
+		line: func(i int) int { return i + 1 },
+		id:   func(i int) string { return strings.TrimSpace(list[i].ID) },
+		read: func(i int) (entry, error) {
+			e := entry{contact: list[i]}
+			err := o.normal(&e.contact)
+			return e, err
+		},
+	}, opt, rep)
 }
 
-// take writes what was read, some rows to a transaction. Each is whole or not
-// there, so an import that broke off is done again as it was.
-func (o *Outreach) take(ctx context.Context, entries []entry, opt Import, rep *Imported) error {
+// take writes what a source has, some rows to a transaction. Each is whole or
+// not there, so an import that broke off is done again as it was.
+func (o *Outreach) take(ctx context.Context, from source, opt Import, rep *Imported) error {
 	rep.DryRun = opt.DryRun
 	if rep.Errors == nil {
 		rep.Errors = []RowError{}
 	}
-	seen := make(map[string]int, len(entries))
-	for _, e := range entries {
-		if first, twice := seen[e.contact.ID]; twice && e.row > 0 {
-			opt.refuse(rep, e.row, invalid("id", "id_twice", "the contact %s is there twice, first in row %d. Keep one of them", e.contact.ID, first))
-		}
-		if _, twice := seen[e.contact.ID]; !twice {
-			seen[e.contact.ID] = max(e.row, -e.row)
+	first := make(map[string]int, from.n) // the row in which a contact is there for the first time
+	for i := range from.n {
+		id := from.id(i)
+		if _, twice := first[id]; !twice && id != "" {
+			first[id] = i
 		}
 	}
-	if opt.AllOrNothing && rep.Refused > 0 {
-		return nil
+	// read returns row i if it is to be taken over, and else says why not.
+	read := func(i int) (e entry, ok bool) {
+		e, err := from.read(i)
+		if err != nil {
+			opt.refuse(rep, from.line(i), err)
+			return e, false
+		}
+		if was := first[e.contact.ID]; was != i {
+			opt.refuse(rep, from.line(i), invalid("id", "id_twice", "the contact %s is there twice, first in row %d. Keep one of them", e.contact.ID, from.line(was)))
+			return e, false
+		}
+		return e, true
 	}
-	run := func(chunk []entry) error {
-		done := *rep
-		work := func(tx *store.Tx) error {
-			*rep = done // it may run more than once
-			for _, e := range chunk {
-				if e.row < 0 || seen[e.contact.ID] != e.row {
-					continue
-				}
-				if err := o.takeOne(tx, &e, opt, rep); err != nil {
-					return err
-				}
-			}
+	if opt.AllOrNothing {
+		for i := range from.n {
+			read(i)
+		}
+		if rep.Refused > 0 {
 			return nil
 		}
-		if opt.DryRun {
-			return o.db.View(work)
-		}
-		return o.commit(ctx, work)
 	}
-	for chunk := range slices.Chunk(entries, importChunk) {
-		if err := run(chunk); err != nil {
+	for begin := 0; begin < from.n; begin += importChunk {
+		chunk := make([]entry, 0, importChunk)
+		for i := begin; i < min(begin+importChunk, from.n); i++ {
+			if e, ok := read(i); ok {
+				chunk = append(chunk, e)
+			}
+		}
+		if err := o.takeSome(ctx, chunk, opt, rep); err != nil {
 			return err
 		}
 	}
 	if opt.Replace {
-		return o.removeOthers(ctx, seen, opt, rep)
+		return o.removeOthers(ctx, first, opt, rep)
 	}
 	return nil
+}
+
+func (o *Outreach) takeSome(ctx context.Context, chunk []entry, opt Import, rep *Imported) error {
+	done := *rep
+	work := func(tx *store.Tx) error {
+		*rep = done // it may run more than once
+		for i := range chunk {
+			if err := o.takeOne(tx, &chunk[i], opt, rep); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if opt.DryRun {
+		return o.db.View(work)
+	}
+	return o.commit(ctx, work)
 }
 
 func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) error {

@@ -279,3 +279,26 @@ func TestChartsOfTheDay(t *testing.T) {
 		}
 	}
 }
+
+// A form inside a paragraph ends the paragraph where the form begins (HTML
+// §4.4.1): what stands in a row then stands in a heap.
+func TestNoFormStandsInAParagraph(t *testing.T) {
+	err := fs.WalkDir(files, "templates", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		page, err := fs.ReadFile(files, path)
+		if err != nil {
+			return err
+		}
+		for _, p := range regexp.MustCompile(`(?s)<p[ >].*?</p>`).FindAllString(string(page), -1) {
+			if strings.Contains(p, "<form") {
+				t.Errorf("%s: %.80s…", path, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -61,6 +61,7 @@ func TestLoopThatDriftsIsTold(t *testing.T) {
 		// The network takes it and loses it.
 		b.play("ctrl-z: error cms 38")
 		b.untilDay("refused", func(s route.Status) bool { return s.Code == "loop_failed" && strings.Contains(s.Detail, "CMS") })
+		synctest.Wait() // the status comes first, its notice behind it
 		if n := len(b.sink.noticed("loop_failed")); n != 2 {
 			t.Errorf("%d notices", n)
 		}
@@ -121,6 +122,7 @@ func TestBalance(t *testing.T) {
 			if s := b.until("warned", func(s route.Status) bool { return s.Code == "credit_low" && strings.Contains(s.Detail, "4.02") }); s.State != route.Ready {
 				t.Errorf("%+v", s)
 			}
+			synctest.Wait()
 			if len(b.sink.noticed("credit_low")) == 0 {
 				t.Error("no event")
 			}

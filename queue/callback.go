@@ -177,8 +177,13 @@ func (q *Queue) anyCallbacks(tx *store.Tx) {
 // InboundOf is one message that came in, by its number; nil: it is not kept.
 func (q *Queue) InboundOf(seq uint64) (in *Inbound, err error) {
 	err = q.db.View(func(tx *store.Tx) error {
-		in, err = inbox.Get(tx, seqKey(seq))
+		in, err = q.InboundTx(tx, seq)
 		return err
 	})
 	return in, err
+}
+
+// InboundTx is InboundOf for who is in a transaction already.
+func (q *Queue) InboundTx(tx *store.Tx, seq uint64) (*Inbound, error) {
+	return inbox.Get(tx, seqKey(seq))
 }

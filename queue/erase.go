@@ -58,7 +58,8 @@ func (q *Queue) OnErase(fn func(ctx context.Context, number string) (int, error)
 }
 
 // Erase forgets a person: every message to and from the number, or the e-mail
-// address, with their stories, and what others keep (Steward.Erased, OnErase). What still waits is
+// address, with their stories, every message that tells somebody else of it
+// (Steward.Tells), and what others keep (Steward.Erased, OnErase). What still waits is
 // not sent. Counts stay, and that the number opted out stays as a hash. Error:
 // *Invalid, or one of the store; then the erasure stays open and is finished by
 // itself.
@@ -96,7 +97,7 @@ func (q *Queue) eraseOne(ctx context.Context, to, by string) (Erased, error) {
 	if err != nil || done.InFlight == 0 {
 		return done, err
 	}
-	if err := q.awaitLanding(ctx, to); err != nil {
+	if err := q.awaitLanding(ctx, order, to); err != nil {
 		return done, nil // it is open, and will be finished
 	}
 	rest, err := q.carryOut(ctx, order, to, by)
@@ -151,14 +152,22 @@ func (q *Queue) close(ctx context.Context, order *erasure) error {
 }
 
 // awaitLanding returns when what lanes hold for the number has its verdict.
-func (q *Queue) awaitLanding(ctx context.Context, number string) error {
+func (q *Queue) awaitLanding(ctx context.Context, order *erasure, number string) error {
 	ctx, cancel := context.WithTimeout(ctx, landWait)
 	defer cancel()
 	q.mu.Lock()
 	flying := maps.Clone(q.flights)
 	q.mu.Unlock()
+	var told []ID
+	err := q.db.View(func(tx *store.Tx) (err error) {
+		told, err = q.telling(tx, order, number)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	for id, f := range flying {
-		if m, err := q.Get(id); err != nil || !m.about(number) {
+		if m, err := q.Get(id); err != nil || !m.about(number) && !slices.Contains(told, id) {
 			continue
 		}
 		select {
@@ -183,6 +192,24 @@ func (q *Queue) erase(tx *store.Tx, order *erasure, number, by string, done *Era
 			done.InFlight++
 		default:
 			gone = append(gone, m)
+		}
+	}
+	told, err := q.toldOf(tx, order, number)
+	if err != nil {
+		return err
+	}
+	for _, m := range told {
+		switch {
+		case m.about(number): // it is among them, or came later
+		case m.State == Sending:
+			done.InFlight++
+		default:
+			gone = append(gone, m)
+			if unsaid := q.cfg.Steward.Unsaid; unsaid != nil {
+				if err := unsaid(tx, m.ID, m.out() || m.State.Final()); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	for _, m := range gone {
@@ -229,6 +256,33 @@ func (q *Queue) erase(tx *store.Tx, order *erasure, number, by string, done *Era
 	}
 	tx.OnCommit(q.signal)
 	return q.note(tx, nil, Event{Kind: KindErased, By: by})
+}
+
+// telling lists the messages to others that tell of a number, and of what was
+// there when the order was given.
+func (q *Queue) telling(tx *store.Tx, order *erasure, number string) ([]ID, error) {
+	if q.cfg.Steward.Tells == nil {
+		return nil, nil
+	}
+	return q.cfg.Steward.Tells(tx, order.At, func(other string) bool { return samePerson(other, number) })
+}
+
+// toldOf reads those of them that are still kept.
+func (q *Queue) toldOf(tx *store.Tx, order *erasure, number string) (list []*Message, err error) {
+	ids, err := q.telling(tx, order, number)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		m, err := messages.Get(tx, id.key())
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			list = append(list, m)
+		}
+	}
+	return list, nil
 }
 
 // dropOrphans forgets reports about a number that fit no message.
@@ -402,8 +456,9 @@ type About struct {
 	Others   any        `json:"others,omitempty"` // what those know who cause messages
 }
 
-// Export returns all that is kept about a number or an e-mail address. Error:
-// *Invalid.
+// Export returns all that is kept about a number or an e-mail address. What
+// others were told of it (Steward.Tells) repeats what came in, and may tell of
+// other persons in the same breath: it is left out. Error: *Invalid.
 func (q *Queue) Export(number string) (*About, error) {
 	to, err := q.anyNumber(number)
 	if err != nil {

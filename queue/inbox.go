@@ -13,6 +13,10 @@ import (
 	"tillpost/queue/text"
 )
 
+// CodeIncomplete is the Code of KindReceived for a message that is shown though
+// parts of it are missing. When they come after all it is received once more.
+const CodeIncomplete = "incomplete"
+
 const (
 	// partsKept is how long parts of a long message wait for each other; a
 	// reference that comes again later belongs to another message.
@@ -171,7 +175,7 @@ func (q *Queue) keepInbound(tx *store.Tx, m *Inbound) error {
 func (q *Queue) noteInbound(tx *store.Tx, m *Inbound, k Kind, by string) error {
 	e := Event{Kind: k, Route: m.Route, Identity: m.Identity, Ref: strconv.FormatUint(m.Seq, 10), Code: m.Action, By: by}
 	if len(m.Missing) > 0 {
-		e.Code = "incomplete"
+		e.Code = CodeIncomplete
 	}
 	return q.note(tx, nil, e)
 }

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"errors"
+	"time"
 
 	"tillpost/queue/store"
 )
@@ -19,6 +20,13 @@ type Steward struct {
 	OptedOut func(tx *store.Tx, number string, out bool, inbox uint64, by string) error
 	// Erased is told that a person is to be forgotten everywhere.
 	Erased func(tx *store.Tx, number string) error
+	// Tells lists the messages to somebody else whose text tells of a number, as
+	// is says, and of what happened up to a time: a reply that was carried on,
+	// say. They are forgotten with it.
+	Tells func(tx *store.Tx, upTo time.Time, is func(number string) bool) ([]ID, error)
+	// Unsaid is told that one of these was forgotten. over: it may have been read,
+	// or never will be; else whom it told of beside is still to be told of.
+	Unsaid func(tx *store.Tx, id ID, over bool) error
 	// Others lists the other numbers and e-mail addresses of who has this one:
 	// they are forgotten together.
 	Others func(tx *store.Tx, number string) ([]string, error)

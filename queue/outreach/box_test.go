@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/route"
 	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
 )
@@ -55,16 +56,31 @@ func inBoxAt(t *testing.T, begin time.Time, fn func(b *box)) {
 // leaves, and the queue is not run.
 func (b *box) open(routes ...*routetest.Fake) {
 	b.t.Helper()
+	var list []route.Route
+	for _, r := range routes {
+		list = append(list, r)
+	}
+	b.openWith("", list...)
+}
+
+// openWith starts outreach with routes, of which one called as its pool may
+// carry e-mail.
+func (b *box) openWith(mailPool string, routes ...route.Route) {
+	b.t.Helper()
 	db, err := store.Open(store.Options{Path: filepath.Join(b.dir, "box.db"), MinFree: -1, NoSync: true}, append(queue.Schema(), Schema()...)...)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	q, err := queue.New(queue.Config{DB: db, Country: "NL", Language: "nl", Location: b.cfg.Location, Steward: Steward()})
+	q, err := queue.New(queue.Config{DB: db, Country: "NL", Language: "nl", Location: b.cfg.Location, Steward: Steward(), MailPool: mailPool})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	for _, r := range routes {
-		if err := q.Attach(r, ""); err != nil {
+		pool := ""
+		if r.Name() == mailPool {
+			pool = mailPool
+		}
+		if err := q.Attach(r, pool); err != nil {
 			b.t.Fatal(err)
 		}
 	}

@@ -14,6 +14,8 @@
 //     was cancelled or moved, an event, a campaign that was stopped.
 //   - A placeholder never reaches a customer. One that nobody fills in, and a
 //     recipient without the value it needs, are found before anything is sent.
+//   - What comes in is carried on to the shop's mailboxes once, where that is
+//     wished, and who is forgotten is forgotten in those mails, too.
 //   - Clock times are those of the shop, by the name of its zone, in both
 //     nights on which the clock changes. While nobody has told the time, nothing
 //     is due.
@@ -27,5 +29,5 @@
 // booking.go, rule.go, plan.go (dated facts, and what follows from them);
 // campaign.go, steer.go, start.go, preview.go, handover.go (one text to many); run.go
 // (the scheduler), steward.go (what the queue asks), notice.go (who is told),
-// check.go.
+// forward.go with letter.go (replies carried on by e-mail), check.go.
 package outreach

@@ -31,5 +31,15 @@ func numbers(tx *store.Tx, each func(number string) error) error {
 			}
 		}
 	}
+	for f, err := range forwards.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		for _, number := range f.From {
+			if err := each(number); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }

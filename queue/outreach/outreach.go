@@ -22,6 +22,13 @@ type Config struct {
 	Language string         // of the shop, for who has none; default en
 	Location *time.Location // of the shop; default local
 
+	// ForwardInbox are e-mail addresses to which whatever comes in is carried on
+	// (forward.go); none: it stays in the inbox. The queue must carry e-mail then.
+	ForwardInbox []string
+	// Page is the address of the page as the shop knows it, http://box.local:8080;
+	// empty: the box does not know its own name.
+	Page string
+
 	// TillChecks says that the owner vouches for consent outside this box:
 	// marketing is then taken without proof (field-notes §4.3).
 	TillChecks bool
@@ -73,6 +80,9 @@ func New(cfg Config) (*Outreach, error) {
 	o := &Outreach{
 		cfg: cfg, q: cfg.Queue, db: cfg.DB, log: cfg.Log,
 		poke: make(chan struct{}, 1), left: map[string]time.Time{},
+	}
+	if err := o.checkForward(); err != nil {
+		return nil, err
 	}
 	if o.cfg.PerMinute == nil {
 		o.cfg.PerMinute = o.perMinute

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tillpost/queue"
@@ -22,9 +23,12 @@ const (
 )
 
 // Run does what is due by the clock until ctx ends: notices and reminders of
-// bookings, the daily runs of rules, the hand-over of campaigns. All of it
-// begins where the store says it was.
+// bookings, the daily runs of rules, the hand-over of campaigns. Beside it it
+// carries on what comes in. All of it begins where the store says it was.
 func (o *Outreach) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { o.forward(ctx) })
 	for ctx.Err() == nil {
 		next, err := o.turn(ctx)
 		if errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrSealed) {
@@ -281,8 +285,8 @@ func (o *Outreach) runnable(c *Campaign, s *selection) error {
 	return w.unknown()
 }
 
-// forgetOld removes the lists of batches and runs whose time is over, once a
-// day.
+// forgetOld removes the lists of batches and runs whose time is over, and whom
+// mails told of that are gone, once a day.
 func (o *Outreach) forgetOld(ctx context.Context, now time.Time) error {
 	o.mu.Lock()
 	again := now.Sub(o.swept) >= 24*time.Hour
@@ -308,5 +312,5 @@ func (o *Outreach) forgetOld(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return o.forgetForwarded(ctx)
 }

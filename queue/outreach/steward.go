@@ -20,7 +20,7 @@ const (
 // Steward answers the queue when a message is about to leave: consent given
 // when a list was made is worth nothing if it was withdrawn since.
 func Steward() queue.Steward {
-	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Numbers: numbers, Known: aboutNumber, Others: othersOf}
+	return queue.Steward{MayGo: mayGo, OptedOut: optedOut, Erased: erased, Numbers: numbers, Known: aboutNumber, Others: othersOf, Tells: tells, Unsaid: unsaid}
 }
 
 func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {

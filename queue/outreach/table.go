@@ -109,7 +109,7 @@ var (
 
 // Schema is what store.Open must know to hold what outreach keeps.
 func Schema() []store.Schema {
-	return []store.Schema{contacts, consents, exclusions, templates, oldTemplates, bookings, oldBookings, rules, plans, occasions, campaigns, sheets, drops, places}
+	return []store.Schema{contacts, consents, exclusions, templates, oldTemplates, bookings, oldBookings, rules, plans, occasions, campaigns, sheets, drops, places, forwardPlaces, forwards}
 }
 
 // get reads one row by its name.

@@ -66,7 +66,7 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after"},
 		"routing": {"hours", "max_price"},
 		"consent": {"till_checks"},
-		"email":   {"tls", "ca_file", "hello", "reply_to", "unsubscribe", "lanes", "messages_per_minute", "send_timeout", "pool", "fallback"},
+		"email":   {"tls", "ca_file", "hello", "reply_to", "unsubscribe", "lanes", "messages_per_minute", "send_timeout", "pool", "fallback", "forward_inbox"},
 	} {
 		for _, key := range keys {
 			if !strings.Contains(string(readme), "\n    "+key+" ") {
@@ -160,6 +160,10 @@ func TestConfigProblems(t *testing.T) {
 			[]string{`FILE:2: email.host: "mail example" is not a host name`, `FILE:3: email.port: is 70000`, `FILE:5: email.password_file: `, `FILE:6: email.from: "Shop" is not an address`,
 				`FILE:7: email.tls: with "none" the password would travel in plain sight`, `FILE:8: email.unsubscribe: "http://x"`, `FILE:9: email.lanes: is 99`,
 				`FILE:10: email.pool: "sms" is a pool of modems`, `FILE:11: email.fallback: "expired" is not one of failed, undelivered`, `FILE:12: email.ca_file: `}},
+		{"replies by e-mail without a mail server", "[email]\nforward_inbox = [\"shop@example.nl\"]\n",
+			[]string{`FILE:1: email.from: `, `FILE:1: email.host: "" is not a host name`, `FILE:2: email.forward_inbox: has no way out: give the outgoing mail server in email.host`}},
+		{"replies to what is no address", "[email]\nhost = \"mail.example\"\nfrom = \"shop@example.nl\"\nforward_inbox = [\"shop@example.nl\", \"shop\"]\n",
+			[]string{`FILE:4: email.forward_inbox: "shop" is no e-mail address`}},
 		{"a user without a password, the wrong port", "[email]\nhost = \"mail.example\"\nuser = \"shop\"\nfrom = \"Shop <shop@example.nl>\"\ntls = \"tls\"\nport = 587\n",
 			[]string{`FILE:1: email.password_file: is missing`, `warning: FILE:6: email.port: is 587`}},
 		{"a rule that would send everything by e-mail", "[email]\nhost = \"mail.example\"\nfrom = \"shop@example.nl\"\n[[routing]]\npool = \"email\"\n[[routing]]\npool = \"email\"\nmin_attempt = 2\n",
@@ -248,5 +252,21 @@ func TestConfigLinesSkipTextsOfSeveralLines(t *testing.T) {
 	want := map[string]int{"a": 1, "d": 5, "e": 6, "e[0]": 6, "e[0].f": 7, "e[1]": 8, "e[1].f": 9, "g": 12, "g.h": 13}
 	if !reflect.DeepEqual(lines, want) {
 		t.Errorf("got %v\nwant %v", lines, want)
+	}
+}
+
+func TestPageIsCalledByTheNameTheOwnerGave(t *testing.T) {
+	for _, c := range []struct {
+		names, listen []string
+		want          string
+	}{
+		{nil, []string{"0.0.0.0:8080"}, ""},
+		{[]string{"box.local"}, []string{"127.0.0.1:8080", "[::1]:8080", "localhost:8080"}, ""}, // nobody else could follow the link
+		{[]string{"box.local", "kassa"}, []string{"127.0.0.1:8080", "0.0.0.0:8081"}, "http://box.local:8081"},
+		{[]string{"box.local"}, []string{":80"}, "http://box.local"},
+	} {
+		if got := (&Config{Hostnames: c.names, Listen: c.listen}).pageURL(); got != c.want {
+			t.Errorf("%v on %v is %q, want %q", c.names, c.listen, got, c.want)
+		}
 	}
 }

@@ -2,12 +2,29 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"tillpost/queue/outreach"
 	"tillpost/smpp/smsc"
 	"tillpost/webui/api"
 )
+
+// carriedOn gives a street addresses to which replies are mailed.
+func carriedOn(to ...string) func(*street) {
+	return func(s *street) { s.config = func(c *outreach.Config) { c.ForwardInbox = to } }
+}
+
+// replies lets a customer answer the box.
+func (s *street) replies(from, text string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	if status, err := s.smsc.Deliver(ctx, smsc.Message{From: from, To: "SHOP", Text: []byte(text)}); err != nil || status != 0 {
+		s.t.Fatalf("%d, %v", status, err)
+	}
+}
 
 // Garage: one message to one customer, and reminders by type (field-notes
 // §4.5).
@@ -117,11 +134,7 @@ func TestGarage(t *testing.T) {
 		onStreet(t, func(s *street) {
 			m := s.do("POST", "/messages", a{"to": "0612345678", "text": "Schikt dinsdag 10 uur?"})
 			s.later(time.Minute)
-			ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
-			defer cancel()
-			if status, err := s.smsc.Deliver(ctx, smsc.Message{From: "31612345678", To: "SHOP", Text: []byte("ja, is goed")}); err != nil || status != 0 {
-				t.Fatalf("%d, %v", status, err)
-			}
+			s.replies("31612345678", "ja, is goed")
 			in := s.do("GET", "/inbox", nil)["items"].([]any)
 			if len(in) != 1 || in[0].(a)["text"] != "ja, is goed" || in[0].(a)["reply"] != m["id"] {
 				t.Errorf("%v", in)
@@ -134,6 +147,35 @@ func TestGarage(t *testing.T) {
 				t.Error("no event tells of the reply")
 			}
 		})
+	})
+	t.Run("replies reach the garage by e-mail", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.contact("D1044", "0612345678", a{"last_name": "Jansen"})
+			s.do("POST", "/messages", a{"to": "0612345678", "text": "Schikt dinsdag 10 uur?", "ref": "werk 17"})
+			s.later(time.Minute)
+			s.replies("31612345678", "ja, is goed")
+			s.replies("31687654321", "STOP")
+			const how = "\n\nAntwoorden kan onder Inkomend op de pagina van het kastje. Een antwoord op deze mail komt niet op de telefoon aan."
+			jo := " [Sms van D1044 Jansen (D1044)] ja, is goed\n\nVan: D1044 Jansen (D1044), +31612345678\nOntvangen: 24-11-2026 10:01\n" +
+				"Antwoord op: Schikt dinsdag 10 uur? (24-11-2026 10:00)\nUw kenmerk: werk 17" + how
+			bo := " [Afmelding van +31687654321] STOP\n\nVan: +31687654321\nOntvangen: 24-11-2026 10:01\n" +
+				"Dit is een afmelding. Het kastje stuurt geen reclame meer naar dit nummer; haal het vinkje ook in uw eigen systeem weg." + how
+			s.later(10 * time.Second)
+			s.mailboxes("balie@garage.example"+jo, "chef@garage.example"+jo, "balie@garage.example"+bo, "chef@garage.example"+bo)
+			for _, l := range letters(s.t, s.mail) {
+				if l.header.Get("Auto-Submitted") != "auto-generated" || l.header.Get("List-Unsubscribe") != "" {
+					t.Errorf("%+v", l.header)
+				}
+			}
+			// Forgotten by number is forgotten in what the garage was told.
+			if _, err := s.q.Erase(s.t.Context(), "0612345678", "test"); err != nil {
+				t.Error(err)
+			}
+			list := s.do("GET", "/messages?to=balie@garage.example", nil)["items"].([]any)
+			if len(list) != 1 || !strings.Contains(list[0].(a)["text"].(string), "STOP") {
+				t.Errorf("%v", list)
+			}
+		}, withPost, carriedOn("balie@garage.example", "chef@garage.example"))
 	})
 	t.Run("by dropped files", func(t *testing.T) {
 		onStreet(t, func(s *street) {

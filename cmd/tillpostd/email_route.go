@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/route/email"
+	"tillpost/queue/text"
 )
 
 // mailRoute is the name of the one route by e-mail.
@@ -35,7 +38,8 @@ type Email struct {
 	MessagesPerMinute int           `toml:"messages_per_minute"`
 	SendTimeout       time.Duration `toml:"send_timeout"`
 	Pool              string        `toml:"pool"`
-	Fallback          []string      `toml:"fallback"` // failed, undelivered: ends after which the reader's other channel is used
+	Fallback          []string      `toml:"fallback"`      // failed, undelivered: ends after which the reader's other channel is used
+	ForwardInbox      []string      `toml:"forward_inbox"` // addresses to which replies are carried on
 
 	trust *tls.Config // of CAFile; nil: the system's
 }
@@ -73,11 +77,47 @@ func (e *Email) fallback() (list []queue.State) {
 	return list
 }
 
+// forwardInbox are the addresses that replies are carried on to; none: nobody's.
+func (e *Email) forwardInbox() []string {
+	if e == nil {
+		return nil
+	}
+	return e.ForwardInbox
+}
+
+// pageURL is the page as other machines find it: by the first of the names that
+// the owner gave the box, where it listens beyond itself. Empty: nobody has told
+// the box what it is called.
+func (c *Config) pageURL() string {
+	if len(c.Hostnames) == 0 {
+		return ""
+	}
+	for _, addr := range c.Listen {
+		host, port, err := net.SplitHostPort(addr)
+		if ip, _ := netip.ParseAddr(host); err != nil || ip.IsLoopback() || host == "localhost" {
+			continue
+		}
+		if port == "80" {
+			return "http://" + c.Hostnames[0]
+		}
+		return "http://" + net.JoinHostPort(c.Hostnames[0], port)
+	}
+	return ""
+}
+
 // validateEmail checks [email], all of it.
 func (c *Config) validateEmail(ps *problems) {
 	e := c.Email
 	if e == nil {
 		return
+	}
+	if e.Host == "" && len(e.ForwardInbox) > 0 {
+		ps.fault("email.forward_inbox", "has no way out: give the outgoing mail server in email.host and the sender in email.from, or leave forward_inbox out")
+	}
+	for i, s := range e.ForwardInbox {
+		if _, err := text.ParseAddress(s); err != nil {
+			ps.fault(fmt.Sprintf("email.forward_inbox[%d]", i), "%q is no e-mail address; write shop@example.nl", s)
+		}
 	}
 	if !hostForm.MatchString(e.Host) {
 		ps.fault("email.host", "%q is not a host name; write the name of the outgoing mail server", e.Host)

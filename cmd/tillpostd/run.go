@@ -106,6 +106,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		Queue: q, DB: db, Log: log,
 		Country: cfg.Country, Language: cfg.Language, Location: cfg.location,
 		TillChecks: cfg.Consent.TillChecks, PerMinute: cfg.pace(q),
+		ForwardInbox: cfg.Email.forwardInbox(), Page: cfg.pageURL(),
 	})
 	if err != nil {
 		return err

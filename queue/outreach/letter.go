@@ -68,6 +68,9 @@ func (o *Outreach) together(all []letter) (few []letter) {
 		}
 		f := &few[len(few)-1]
 		f.text += between + l.text
+		if l.since.Before(f.since) { // a message with a gap was some time under way
+			f.since = l.since
+		}
 		f.inbox, f.from = append(f.inbox, l.inbox...), append(f.from, l.from...)
 	}
 	for i := range few {

@@ -16,7 +16,7 @@ var composed = []string{
 	"left_parts_per_minute", "left_parts_per_hour", "left_parts_per_day", "left_recipients_per_month",
 	"set_hooks", "topic_fate", "topic_inbox", "topic_ways", "topic_office", "hook_wrong_name", "hook_wrong_url", "hook_wrong_pin", "hook_wrong_secret", "hook_wrong_kinds",
 	"man_customers", "man_outreach", "offers_association", "offers_booking", "offers_garage", "offers_ticketing", "offers_till_mailing", "offers_e_mail",
-	"set_email", "email_host", "email_port", "email_user", "email_password", "email_from", "email_reply_to", "email_messages_per_minute",
+	"set_email", "email_host", "email_port", "email_user", "email_password", "email_from", "email_reply_to", "email_forward_inbox", "email_messages_per_minute",
 	"rank_urgent", "rank_transactional_2", "rank_transactional_1", "rank_transactional_0", "rank_marketing_2", "rank_marketing_1", "rank_marketing_0",
 }
 

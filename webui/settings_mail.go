@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"tillpost/webui/api"
 	"tillpost/webui/api/wire"
@@ -23,13 +24,14 @@ var mailFields = []struct{ Key, Kind, Example string }{
 	{"email.password", "secret", ""},
 	{"email.from", "text", "Shop <shop@example.nl>"},
 	{"email.reply_to", "text", ""},
+	{"email.forward_inbox", "list", "shop@example.nl"},
 	{"email.messages_per_minute", "number", ""},
 }
 
 // mailField is one of them as it is in force, or as it was typed.
 type mailField struct {
 	Name    string // host: also the end of its key in words.csv
-	Kind    string // text | number | secret
+	Kind    string // text | number | secret | list, of which the parts have commas between
 	Example string
 	Value   string
 	Set     bool // a secret that is kept
@@ -68,6 +70,12 @@ func typedValue(value any) string {
 		return itoaOrEmpty(said)
 	case float64:
 		return itoaOrEmpty(int64(said))
+	case []any:
+		parts := make([]string, len(said))
+		for i := range said {
+			parts[i] = typedValue(said[i])
+		}
+		return strings.Join(parts, ", ")
 	}
 	return ""
 }
@@ -106,6 +114,8 @@ func (s *Site) setMail(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 			change["email."+f.Name] = n
+		case f.Kind == "list":
+			change["email."+f.Name] = listed(value)
 		default:
 			change["email."+f.Name] = value
 		}
@@ -116,6 +126,11 @@ func (s *Site) setMail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.keepSettings(w, r, v, change, v.T("email_kept"))
+}
+
+// listed are the parts of a list as people type one.
+func listed(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == ';' })
 }
 
 // Hidden stands in the field of a secret that is kept, and is not shown.

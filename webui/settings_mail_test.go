@@ -25,7 +25,10 @@ func TestMailServerFromThePage(t *testing.T) {
 			t.Errorf("%s is kept as %s, want %s", key, got, want)
 		}
 	}
-	b.post("/settings/email", "host", "smtp.example", "port", "", "user", "shop", "password", "", "from", "shop@example.nl")
+	b.post("/settings/email", "host", "smtp.example", "port", "", "user", "shop", "password", "", "from", "shop@example.nl", "forward_inbox", "shop@example.nl, chef@example.nl;  els@example.nl")
+	if to := s.stored("email.forward_inbox"); to != `["shop@example.nl","chef@example.nl","els@example.nl"]` {
+		t.Errorf("replies are carried on to %s", to)
+	}
 	if host, port, pw := s.stored("email.host"), s.stored("email.port"), s.stored("email.password"); host != `"smtp.example"` || port != "" || pw != `"heel geheim"` {
 		t.Errorf("kept %s, %s, %s", host, port, pw)
 	}

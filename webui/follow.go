@@ -182,7 +182,7 @@ func (b *board) draw(what, lang string, who door.Person) (*drawing, error) {
 	d := &drawing{clock: b.clock(p.Now), title: p.Lamp.Title(), lamp: p.Lamp.Sign, parts: make(map[string]string, len(parts))}
 	for _, part := range parts {
 		var buf bytes.Buffer
-		if err := s.pages.ExecuteTemplate(&buf, part, view); err != nil {
+		if err := fill(&buf, part, view); err != nil {
 			return nil, fmt.Errorf("webui: part %s: %w", part, err)
 		}
 		d.parts[part] = buf.String()

@@ -6,7 +6,9 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -22,11 +24,23 @@ import (
 //go:embed templates static
 var files embed.FS
 
-func parsePages() (*template.Template, error) {
+// pages are read when the first one is asked for: nobody looks at most boxes
+// most of the time, and the parsed pages are half of what an idle box would
+// hold. A test opens every one.
+var pages = sync.OnceValues(func() (*template.Template, error) {
 	return template.New("").Funcs(template.FuncMap{
 		"sign": sign, "bigSign": bigSign, "classOf": classOf, "bars": bars, "masked": masked, "asset": asset,
 		"inc": func(n int) int { return n + 1 },
 	}).ParseFS(files, "templates/*.html")
+})
+
+// fill writes a page, or a part of one.
+func fill(w io.Writer, name string, view any) error {
+	all, err := pages()
+	if err != nil {
+		return fmt.Errorf("webui: the pages that are built in do not parse: %w", err)
+	}
+	return all.ExecuteTemplate(w, name, view)
 }
 
 // page is what every page needs: the reader's language, the time it shows, and
@@ -245,7 +259,7 @@ func (p *page) leaving(n int64) string {
 // render writes a whole page.
 func (s *Site) render(w http.ResponseWriter, status int, name string, view any) {
 	var buf bytes.Buffer
-	if err := s.pages.ExecuteTemplate(&buf, name, view); err != nil {
+	if err := fill(&buf, name, view); err != nil {
 		s.log.Error("a page could not be drawn", "page", name, "err", err)
 		http.Error(w, say("en", "trouble_text"), http.StatusInternalServerError)
 		return

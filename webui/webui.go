@@ -34,7 +34,6 @@ package webui
 import (
 	"context"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -98,7 +97,6 @@ type Site struct {
 	reports  kept[watched]                        // of campaigns
 	coming   kept[map[string][]outreach.Upcoming] // of rules
 	names    map[string]bool
-	pages    *template.Template
 	mux      *http.ServeMux
 	same     *http.CrossOriginProtection
 }
@@ -142,9 +140,6 @@ func New(cfg Config) (*Site, error) {
 		Version: cfg.Version, Tally: s.tally, Settings: cfg.Stored, SetUp: s.door.SetUp,
 	})
 	if err != nil {
-		return nil, err
-	}
-	if s.pages, err = parsePages(); err != nil {
 		return nil, err
 	}
 	s.hub = live.NewHub(s.tally.Subscribe)

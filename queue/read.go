@@ -325,18 +325,27 @@ func (q *Queue) Events(n uint64, limit int) (list []Event, err error) {
 			}
 			break
 		}
-		for e, err := range events.Scan(tx, seqKey(n+1)) {
+		if last := q.LastEvent(); last > n {
+			list = make([]Event, 0, min(uint64(limit), last-n))
+		}
+		room := func() *Event {
+			list = append(list, Event{})
+			return &list[len(list)-1]
+		}
+		for _, err := range events.ScanInto(tx, seqKey(n+1), room) {
 			if err != nil {
 				return err
 			}
-			list = append(list, *e)
 			if len(list) == limit {
 				return nil
 			}
 		}
 		return nil
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // LastEvent is the number of the newest event.

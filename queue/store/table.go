@@ -175,19 +175,27 @@ func (t *Table[T]) NextSequence(tx *Tx) (uint64, error) {
 // error; the loop may go on to the next. Rows may be changed in the loop:
 // what lies ahead is seen as it is by then.
 func (t *Table[T]) Scan(tx *Tx, from []byte) iter.Seq2[*T, error] {
-	return t.rows(tx, walk{from: from})
+	return t.rows(tx, walk{from: from}, fresh[T])
+}
+
+// ScanInto is Scan into rows of the caller's: room gives an empty one for
+// each. A list of a thousand is then one piece of memory, not a thousand.
+func (t *Table[T]) ScanInto(tx *Tx, from []byte, room func() *T) iter.Seq2[*T, error] {
+	return t.rows(tx, walk{from: from}, room)
 }
 
 // ScanBack goes through the rows backwards, starting with the last key below
 // from; nil: from the end. Else it is like Scan.
 func (t *Table[T]) ScanBack(tx *Tx, from []byte) iter.Seq2[*T, error] {
-	return t.rows(tx, walk{from: from, back: true})
+	return t.rows(tx, walk{from: from, back: true}, fresh[T])
 }
 
-func (t *Table[T]) rows(tx *Tx, w walk) iter.Seq2[*T, error] {
+func fresh[T any]() *T { return new(T) }
+
+func (t *Table[T]) rows(tx *Tx, w walk, room func() *T) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		err := w.run(tx, t.name, func(key, raw []byte) bool {
-			return yield(t.decode(tx, key, raw))
+			return yield(t.decodeInto(room(), tx, key, raw))
 		})
 		if err != nil {
 			yield(nil, err)
@@ -258,7 +266,10 @@ func (t *Table[T]) encode(v *T) ([]byte, error) {
 }
 
 func (t *Table[T]) decode(tx *Tx, key, raw []byte) (*T, error) {
-	v := new(T)
+	return t.decodeInto(new(T), tx, key, raw)
+}
+
+func (t *Table[T]) decodeInto(v *T, tx *Tx, key, raw []byte) (*T, error) {
 	if err := t.read(raw, v); err != nil {
 		return nil, &Damage{File: tx.db.opt.Path, What: "table " + string(t.name) + ", row " + hex.EncodeToString(key), Err: err}
 	}

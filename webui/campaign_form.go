@@ -18,6 +18,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/outreach"
+	"tillpost/queue/text"
 )
 
 // campaignForm is a draft as a person fills it in.
@@ -316,18 +317,18 @@ func (f *campaignForm) list(r *http.Request) (list []outreach.Recipient, err err
 	if err != nil {
 		return nil, err
 	}
-	list, _, err = file.Recipients()
+	list, _, err = file.Recipients(f.Channel)
 	return list, err
 }
 
-// plainNumbers reads a list that is nothing but numbers, as people paste it;
-// nil: it is more.
+// plainNumbers reads a list that is nothing but numbers, or e-mail addresses, as
+// people paste it; nil: it is more.
 func plainNumbers(s string) (list []outreach.Recipient) {
 	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\n' || r == '\r' || r == ',' || r == ';' || r == '\t' }) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if onlyDigits(line) == "" {
+		if onlyDigits(line) == "" && !text.IsAddress(line) {
 			return nil
 		}
 		list = append(list, outreach.Recipient{To: line})

@@ -243,6 +243,28 @@ func TestByEmail(t *testing.T) {
 			}
 		}, withPost)
 	})
+	t.Run("a list as a file, in a call or dropped, with a column of addresses", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			const list = "naam;mobiel;E-mail\nAnna;0612345678;Anna@Example.nl\nBram;;bram@example.nl\nCees;0611112222;\n"
+			got := s.do("POST", "/batches?channel=email&class=transactional&text=Dag+%7Bnaam%7D&subject=Zaterdag,+%7Bnaam%7D", list)
+			if bad := got["errors"].([]any); len(bad) != 1 || number(bad[0].(a)["row"]) != 4 || !strings.Contains(fmt.Sprint(bad[0]), "e-mail") {
+				t.Errorf("%v", got)
+			}
+			s.later(time.Minute)
+			s.mailboxes("anna@example.nl [Zaterdag, Anna] Dag Anna", "bram@example.nl [Zaterdag, Bram] Dag Bram")
+			s.refuses("POST", "/batches?channel=email&class=transactional&text=x", "naam;mobiel\nAnna;0612345678\n", "column_missing", "e-mail addresses")
+			s.refuses("POST", "/batches?class=transactional&text=x", "naam;e-mail\nAnna;a@example.nl\n", "column_missing", "channel email")
+			s.dropped(map[string]string{
+				"brief.csv":  "to;naam\ndora@example.nl;Dora\n",
+				"brief.txt":  "Beste {naam}, tot zondag",
+				"brief.json": `{"channel": "email", "class": "transactional", "subjects": {"nl": "Zondag"}}`,
+			}, func() {
+				s.later(time.Minute)
+				s.mailboxes("anna@example.nl [Zaterdag, Anna] Dag Anna", "bram@example.nl [Zaterdag, Bram] Dag Bram", "dora@example.nl [Zondag] Beste Dora, tot zondag")
+			})
+			s.phones()
+		}, withPost)
+	})
 	t.Run("who is forgotten by number is forgotten by address", func(t *testing.T) {
 		onStreet(t, func(s *street) {
 			s.contact("Anna", "0612345678", a{"email": "anna@example.nl"})

@@ -20,6 +20,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 // A system that can do nothing but write a file puts it into a folder
@@ -79,6 +80,8 @@ type DropOptions struct {
 
 	Template   string            `json:"template,omitempty"` // batch: as POST /batches
 	Texts      map[string]string `json:"texts,omitempty"`
+	Subjects   map[string]string `json:"subjects,omitempty"` // of e-mail
+	Channel    string            `json:"channel,omitempty"`  // sms, email
 	CustomText string            `json:"custom_text,omitempty"`
 	Vars       map[string]string `json:"vars,omitempty"`
 	Missing    Missing           `json:"missing,omitempty"`
@@ -351,12 +354,12 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 		res.add(0, "accepted", before.Campaign, "it was read before the power went away")
 		return nil
 	}
-	list, own, err := f.Recipients()
+	list, own, err := f.Recipients(opt.Channel)
 	if err != nil {
 		return err
 	}
 	c := Campaign{
-		Template: opt.Template, Texts: opt.Texts, CustomText: opt.CustomText, Vars: opt.Vars, Missing: opt.Missing, Defaults: opt.Defaults,
+		Channel: opt.Channel, Subjects: opt.Subjects, Template: opt.Template, Texts: opt.Texts, CustomText: opt.CustomText, Vars: opt.Vars, Missing: opt.Missing, Defaults: opt.Defaults,
 		Encoding: opt.Encoding, Class: opt.Class, Consent: opt.Consent, Throttle: opt.Throttle, Dedupe: opt.Dedupe, Notify: opt.Notify,
 		ExternalID: cmp.Or(opt.ExternalID, name), When: When{Event: opt.Event, Offset: opt.Offset},
 	}
@@ -439,13 +442,18 @@ func digitsOf(raw []byte) []byte {
 	}, raw)
 }
 
-// Forget removes the files that were read and in which a number stands, and
-// returns how many they were.
-func (d *Drop) Forget(_ context.Context, number string) (n int, err error) {
-	digits := number
-	if len(digits) > 8 {
-		digits = digits[len(digits)-8:]
+// holds says whether a file has a number, however it is written, or an e-mail
+// address.
+func holds(raw []byte, number string) bool {
+	if text.IsAddress(number) {
+		return bytes.Contains(bytes.ToLower(raw), []byte(number))
 	}
+	return bytes.Contains(digitsOf(raw), []byte(number[max(0, len(number)-8):]))
+}
+
+// Forget removes the files that were read and in which a number or an e-mail
+// address stands, and returns how many they were.
+func (d *Drop) Forget(_ context.Context, number string) (n int, err error) {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
 		return n, err
@@ -468,7 +476,7 @@ func (d *Drop) Forget(_ context.Context, number string) (n int, err error) {
 		if err != nil {
 			return n, err
 		}
-		if bytes.Contains(digitsOf(raw), []byte(digits)) {
+		if holds(raw, number) {
 			if err := d.root.Remove(e.Name()); err != nil {
 				return n, err
 			}

@@ -224,3 +224,16 @@ func TestErasureReachesTheFilesThatWereRead(t *testing.T) {
 		}
 	})
 }
+
+// A file that was read is removed for a number however it is written in it, and
+// for an e-mail address.
+func TestFilesKnowWhomTheyHold(t *testing.T) {
+	file := []byte("mobiel;e-mail\n06-12 34.56 78;Anna.Smit@Example.nl\n")
+	for who, want := range map[string]bool{
+		anna: true, "+31687654321": false, "anna.smit@example.nl": true, "bram@example.nl": false,
+	} {
+		if holds(file, who) != want {
+			t.Errorf("%s: %t", who, !want)
+		}
+	}
+}

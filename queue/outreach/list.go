@@ -15,16 +15,27 @@ var (
 )
 
 // Recipients reads a file as a list for a batch: numbers in a column that is
-// called so, languages, references, consents; every column is a value for the
-// text. own: the rows bring their texts. Its error is a *queue.Invalid.
-func (f *File) Recipients() (list []Recipient, own bool, err error) {
+// called so, by e-mail addresses in theirs; languages, references, consents;
+// every column is a value for the text. own: the rows bring their texts. Its
+// error is a *queue.Invalid.
+func (f *File) Recipients(channel string) (list []Recipient, own bool, err error) {
 	find := func(names []string) int {
 		return slices.IndexFunc(f.Head, func(h string) bool { return slices.Contains(names, fold(h)) })
 	}
 	to, lang, contact := f.column("number"), f.column("language"), f.column("id")
 	words, ref, said := find(textColumns), find(refColumns), find(consentsColumns)
 	agreed := find(consentColumns)
-	if to < 0 && contact < 0 {
+	mail := f.column("email")
+	if channel == Email {
+		to = f.addresses(mail, to)
+	}
+	switch {
+	case to >= 0 || contact >= 0:
+	case channel == Email:
+		return nil, false, invalid("file", "column_missing", "row 1 has no column of e-mail addresses. Name one email or to. The file has %s", some(f.Head))
+	case mail >= 0:
+		return nil, false, invalid("file", "column_missing", "row 1 has no column of numbers, but one of e-mail addresses. Say channel email, or name a column to, mobile or phone. The file has %s", some(f.Head))
+	default:
 		return nil, false, invalid("file", "column_missing", "row 1 has no column of numbers. Name one to, mobile or phone. The file has %s", some(f.Head))
 	}
 	seen := map[string]string{}
@@ -65,6 +76,18 @@ func (f *File) Recipients() (list []Recipient, own bool, err error) {
 		list = append(list, r)
 	}
 	return list, words >= 0, nil
+}
+
+// addresses is the column of e-mail addresses: the one that is called so, or
+// that of "to" where it holds them. A file of customers has numbers, too.
+func (f *File) addresses(mail, number int) int {
+	switch {
+	case mail >= 0:
+		return mail
+	case number >= 0 && fold(f.Head[number]) == "to":
+		return number
+	}
+	return -1
 }
 
 // ListedRecipient is a row of a list as a person reads it.

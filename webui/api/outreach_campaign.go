@@ -310,10 +310,14 @@ func (a *API) batch(c *call) (in reach.BatchIn, rows []outreach.Recipient, err e
 		return in, rows, nil
 	}
 	q := c.r.URL.Query()
-	if err := only(q, "template", "text", "text_lang", "class", "at", "event", "offset", "custom_text", "all_or_nothing", "external_id", "encoding"); err != nil {
+	if err := only(q, "template", "text", "text_lang", "class", "at", "event", "offset", "custom_text", "all_or_nothing", "external_id", "encoding", "channel", "subject"); err != nil {
 		return in, nil, err
 	}
 	in.Template, in.Class, in.CustomText, in.ExternalID, in.Encoding = q.Get("template"), q.Get("class"), q.Get("custom_text"), q.Get("external_id"), q.Get("encoding")
+	in.Channel = q.Get("channel")
+	if subject := q.Get("subject"); subject != "" {
+		in.Subjects = map[string]string{cmp.Or(q.Get("text_lang"), a.cfg.Language): subject}
+	}
 	if words := q.Get("text"); words != "" {
 		in.Texts = map[string]string{cmp.Or(q.Get("text_lang"), a.cfg.Language): words}
 	}
@@ -329,7 +333,7 @@ func (a *API) batch(c *call) (in reach.BatchIn, rows []outreach.Recipient, err e
 	if err != nil {
 		return in, nil, err
 	}
-	rows, own, err := f.Recipients()
+	rows, own, err := f.Recipients(in.Channel)
 	if err != nil {
 		return in, nil, err
 	}

@@ -1,6 +1,7 @@
 package hand
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"fmt"
@@ -46,8 +47,11 @@ func (t *Tool) preview(ctx context.Context, args []string) error {
 	if err != nil || t.JSON {
 		return t.Raw(p, err)
 	}
-	t.previewed(p)
-	return nil
+	page := bufio.NewWriter(t.Out) // one write, not one for each line
+	onPage := *t
+	onPage.Out = page
+	onPage.previewed(p)
+	return page.Flush()
 }
 
 // previewed shows one text as it would be sent.

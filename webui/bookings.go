@@ -437,21 +437,13 @@ func (s *Site) actOnBooking(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = queue.ErrNotFound
 	}
-	if said, ok := p.wrongWith(err); err != nil && ok {
+	s.acted(w, r, p, err, back, "booking", func(wrong string) (any, error) {
 		v, err := s.readBooking(p, id)
 		if err == nil {
-			v.Wrong = said
-			s.render(w, http.StatusConflict, "booking", v)
-			return
+			v.Wrong = wrong
 		}
-		s.show(w, r, "", nil, err)
-		return
-	}
-	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
-	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+		return v, err
+	})
 }
 
 func (s *Site) changeBooking(r *http.Request, id string, to outreach.Status, by string) (*outreach.Booked, error) {

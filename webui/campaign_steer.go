@@ -53,22 +53,14 @@ func (s *Site) actOnCampaign(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = queue.ErrNotFound
 	}
-	if said, ok := p.wrongWith(err); err != nil && ok {
+	s.acted(w, r, p, err, back, "campaign", func(wrong string) (any, error) {
 		s.reports.forget(name)
 		v, err := s.readCampaign(p, name, nil)
-		if err != nil {
-			s.show(w, r, "campaign", v, err)
-			return
+		if err == nil {
+			v.Wrong = wrong
 		}
-		v.Wrong = said
-		s.render(w, http.StatusConflict, "campaign", v)
-		return
-	}
-	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
-	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+		return v, err
+	})
 }
 
 func steered(do func(context.Context, string, string) (*outreach.Campaign, error), ctx context.Context, name, by string) error {

@@ -301,6 +301,26 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, name string, view an
 	}
 }
 
+// acted ends what a button of a page did: back where it leads to, or the page
+// once more with what was wrong, which again draws up.
+func (s *Site) acted(w http.ResponseWriter, r *http.Request, p *page, err error, back, page string, again func(wrong string) (any, error)) {
+	if err == nil {
+		http.Redirect(w, r, back, http.StatusSeeOther)
+		return
+	}
+	said, ours := p.wrongWith(err)
+	if !ours {
+		s.show(w, r, "", nil, err)
+		return
+	}
+	v, err := again(said)
+	if err != nil {
+		s.show(w, r, "", nil, err)
+		return
+	}
+	s.render(w, http.StatusConflict, page, v)
+}
+
 func (s *Site) nothing(w http.ResponseWriter, r *http.Request) {
 	p := s.page(r, "-")
 	s.note(w, p, http.StatusNotFound, "gone_h", p.T("gone_text"), "/")

@@ -462,21 +462,13 @@ func (s *Site) actOnRule(w http.ResponseWriter, r *http.Request) {
 	default:
 		err = queue.ErrNotFound
 	}
-	if said, ok := p.wrongWith(err); err != nil && ok {
+	s.acted(w, r, p, err, back, "rule", func(wrong string) (any, error) {
 		v, err := s.readRule(p, name)
 		if err == nil {
-			v.Wrong = said
-			s.render(w, http.StatusConflict, "rule", v)
-			return
+			v.Wrong = wrong
 		}
-		s.show(w, r, "", nil, err)
-		return
-	}
-	if err != nil {
-		s.show(w, r, "", nil, err)
-		return
-	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
+		return v, err
+	})
 }
 
 // confirmRule asks before a rule goes for good.

@@ -176,6 +176,20 @@ func (q *Queue) OptedOutTx(tx *store.Tx, number string) (*OptOut, error) {
 	return optOuts.Get(tx, store.Str(q.hash(number)))
 }
 
+// OptOutsTx lists who wants no marketing, in no order. Who was erased is known
+// by hash only, and left out.
+func (q *Queue) OptOutsTx(tx *store.Tx) (list []OptOut, err error) {
+	for o, err := range optOuts.Scan(tx, nil) {
+		if err != nil {
+			return nil, err
+		}
+		if o.Number != "" {
+			list = append(list, *o)
+		}
+	}
+	return list, nil
+}
+
 // DecideInbound is a person's reading of an inbound message: ActionOptOut,
 // ActionOptIn, or "" for an ordinary reply. Error: ErrNotFound, *Invalid.
 func (q *Queue) DecideInbound(ctx context.Context, seq uint64, action, by string) error {

@@ -200,6 +200,10 @@ func TestTillMailing(t *testing.T) {
 			s.replies("31687654321", "STOP")
 			s.later(10 * time.Minute)
 			s.phones("+31612345678 Rea!", "+31622223333 Rea!")
+			// The till's own tick must go, too: it reads who said no.
+			if out := s.do("GET", "/opt-outs", nil)["items"].([]any); len(out) != 1 || out[0].(a)["number"] != "+31687654321" || out[0].(a)["inbox"] != "1" {
+				t.Errorf("%v", out)
+			}
 		})
 	})
 	t.Run("the owner vouches for the till", func(t *testing.T) {

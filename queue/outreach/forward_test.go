@@ -1,7 +1,6 @@
 package outreach
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,22 +15,10 @@ import (
 
 const mailbox = "shop@example.nl"
 
-// phones is a route on which customers answer.
-type phones struct {
-	*routetest.Fake
-	sink route.Sink
-}
-
-func (p *phones) Run(ctx context.Context, sink route.Sink) error {
-	p.sink = sink
-	return p.Fake.Run(ctx, sink)
-}
-
 // post is a box whose replies are carried on to some addresses.
 type post struct {
 	*box
-	modem *phones
-	mail  *routetest.Fake
+	modem, mail *routetest.Fake
 }
 
 func inPost(t *testing.T, fn func(t *testing.T, p *post), to ...string) {
@@ -48,7 +35,7 @@ func (p *post) begin(to ...string) {
 	p.t.Helper()
 	p.close()
 	p.cfg.ForwardInbox = to
-	p.modem, p.mail = &phones{Fake: routetest.NewFake("counter")}, routetest.NewFake("email")
+	p.modem, p.mail = routetest.NewFake("counter"), routetest.NewFake("email")
 	p.openWith("email", p.modem, p.mail)
 	p.later(time.Second)
 }
@@ -61,7 +48,7 @@ func (p *post) says(from, text string) {
 
 func (p *post) comes(in route.Inbound) {
 	p.t.Helper()
-	if err := p.modem.sink.Received(p.t.Context(), in); err != nil {
+	if err := p.modem.Deliver(in); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -147,7 +147,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
 		"Contact": reach.Contact{}, "Contacts": wire.Page[reach.Contact]{}, "ContactImport": reach.ContactImport{}, "Imported": reach.Imported{}, "RowError": reach.RowError{},
-		"Consent": reach.Consent{}, "Consents": wire.Page[reach.Consent]{}, "Exclusion": reach.Exclusion{}, "Exclusions": wire.Page[reach.Exclusion]{},
+		"Consent": reach.Consent{}, "Consents": wire.Page[reach.Consent]{}, "Exclusion": reach.Exclusion{}, "Exclusions": wire.Page[reach.Exclusion]{}, "OptOut": reach.OptOut{}, "OptOuts": wire.Page[reach.OptOut]{},
 		"Template": reach.Template{}, "Templates": wire.Page[reach.Template]{}, "BookingIn": reach.BookingIn{}, "Booking": reach.Booking{},
 		"Bookings": wire.Page[reach.Booking]{}, "Booked": reach.Booked{}, "Notice": reach.Notice{},
 		"Rule": reach.Rule{}, "Rules": wire.Page[reach.Rule]{}, "Trigger": reach.Trigger{}, "RuleRun": reach.RuleRun{}, "Upcoming": reach.Upcoming{}, "UpcomingList": wire.Page[reach.Upcoming]{},

@@ -35,6 +35,15 @@ func listed[T any](items []T, next string, err error) (*reply, error) {
 	return answer(http.StatusOK, wire.Page[T]{Items: append([]T{}, items...), Next: next})
 }
 
+// listOptOuts lists who wants no advertising.
+func (a *API) listOptOuts(c *call) (*reply, error) {
+	after, n, err := pageOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return listed(a.outreach.OptOuts(after, n))
+}
+
 // done answers a call that leaves nothing to show.
 func done(err error) (*reply, error) {
 	if err != nil {

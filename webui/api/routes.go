@@ -56,6 +56,7 @@ var endpoints = []endpoint{
 	{method: "POST", path: "/campaigns/{name}/resume", scopes: may(Manage), handle: (*API).resumeCampaign},
 	{method: "POST", path: "/campaigns/{name}/stop", scopes: may(Manage), handle: (*API).stopCampaign},
 
+	{method: "GET", path: "/opt-outs", scopes: may(Read, Manage), handle: (*API).listOptOuts},
 	{method: "GET", path: "/inbox", scopes: may(Read), handle: (*API).listInbox},
 	{method: "GET", path: "/events", scopes: may(Read), handle: (*API).listEvents},
 	{method: "GET", path: "/live", scopes: may(Read), handle: (*API).follow},

@@ -29,7 +29,7 @@ var verbs = []verb{
 	{"modem", "modem NAME (status|examine|restart|ussd CODE|pin)", "one modem; pin asks for the PIN, examine for what keeps messages from going", (*Tool).modem},
 	{"key", "key (add NAME -scope S,S [-callback HOST,HOST] [-per-hour N] [-per-day N]|list|revoke NAME)", "keys of tills and scripts", (*Tool).keys},
 	{"batch", "batch [-template NAME | -text TEXT] [-class C] [-at TIME] [-event ID -offset SPAN] [-all-or-nothing] FILE.csv", "send to the list in a file; without template and text each row brings its own", nil},
-	{"contacts", "contacts (import [-dry] [-replace] [-all-or-nothing] [-how H] FILE.csv|export|erase NUMBER)", "the register; erase forgets a person everywhere: messages, inbox, contacts and what is kept for tills", nil},
+	{"contacts", "contacts (import [-dry] [-replace] [-all-or-nothing] [-how H] FILE.csv|export|optouts|erase NUMBER)", "the register; optouts lists who wants no advertising; erase forgets a person everywhere: messages, inbox, contacts and what is kept for tills", nil},
 	{"backup", "backup FILE", "a copy of everything, made while the box works", nil},
 	{"restore", "restore [-data DIR] FILE", "put a backup back; the daemon must not run, and what was there is kept", nil},
 	{"support", "support FILE", "what a supplier needs to help, without numbers and texts", nil},

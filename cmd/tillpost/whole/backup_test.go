@@ -12,6 +12,7 @@ import (
 
 	"tillpost/cmd/tillpost/hand"
 	"tillpost/queue"
+	"tillpost/queue/route"
 	"tillpost/queue/store"
 )
 
@@ -186,6 +187,22 @@ func TestContactsErase(t *testing.T) {
 	if out := b.must(t, "list"); strings.Contains(out, "Zoetemelk") {
 		t.Errorf("still listed:\n%s", out)
 	}
+}
+
+// Who wants no advertising is a list for the system in which the tick must go.
+func TestContactsOptOuts(t *testing.T) {
+	b := newBox(t)
+	if out := b.must(t, "contacts", "optouts"); out != "number;contacts;time;by\n" {
+		t.Errorf("nobody has said so:\n%s", out)
+	}
+	if err := b.modem.Deliver(route.Inbound{From: "+31612345678", Text: "STOP"}); err != nil {
+		t.Fatal(err)
+	}
+	out := b.must(t, "contacts", "optouts")
+	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 2 || !strings.HasPrefix(lines[1], "'+31612345678;;") || !strings.HasSuffix(lines[1], ";SMS") {
+		t.Errorf("they are listed as\n%s", out)
+	}
+	wants(t, b.must(t, "-json", "contacts", "optouts"), `"number"`, `"+31612345678"`)
 }
 
 // The bundle for the supplier tells nothing about customers.

@@ -1,6 +1,7 @@
 package whole
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"tillpost/cmd/tillpost/hand"
 	"tillpost/webui/api/wire"
@@ -18,17 +20,19 @@ import (
 // contacts is everything that the command does with the register.
 func (t tool) contacts(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return hand.ErrUse("import, export or erase is missing")
+		return hand.ErrUse("import, export, optouts or erase is missing")
 	}
 	switch what, args := args[0], args[1:]; what {
 	case "import":
 		return t.importContacts(ctx, args)
 	case "export":
 		return t.exportContacts(ctx, args)
+	case "optouts":
+		return t.exportOptOuts(ctx, args)
 	case "erase":
 		return t.erase(ctx, args)
 	default:
-		return hand.ErrUse(fmt.Sprintf("%q is not import, export or erase", what))
+		return hand.ErrUse(fmt.Sprintf("%q is not import, export, optouts or erase", what))
 	}
 }
 
@@ -87,19 +91,12 @@ func (t tool) exportContacts(ctx context.Context, args []string) error {
 	if _, err := hand.Parse(hand.FlagSet("contacts export"), args); err != nil {
 		return err
 	}
-	var all []reach.Contact
+	all, err := everything[reach.Contact](ctx, t, "/contacts")
+	if err != nil {
+		return err
+	}
 	names := map[string]bool{}
 	flags := map[string]bool{}
-	for after := ""; ; {
-		var page wire.Page[reach.Contact]
-		if err := t.Box.Read(ctx, "/contacts", url.Values{"after": {after}, "limit": {"1000"}}, &page); err != nil {
-			return err
-		}
-		all = append(all, page.Items...)
-		if after = page.Next; after == "" {
-			break
-		}
-	}
 	if t.JSON {
 		return t.Raw(wire.Page[reach.Contact]{Items: all}, nil)
 	}
@@ -130,17 +127,65 @@ func (t tool) exportContacts(ctx context.Context, args []string) error {
 		for _, flag := range switches {
 			row = append(row, map[bool]string{true: "yes", false: "no"}[c.Flags[flag]])
 		}
-		for i, cell := range row {
-			if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-				row[i] = "'" + cell // a spreadsheet would read a formula (contract.md); import takes it off
-			}
-		}
-		if err := out.Write(row); err != nil {
+		if err := out.Write(cells(row)); err != nil {
 			return err
 		}
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// exportOptOuts writes who wants no advertising, for the system in which the
+// tick must go, too.
+func (t tool) exportOptOuts(ctx context.Context, args []string) error {
+	if _, err := hand.Parse(hand.FlagSet("contacts optouts"), args); err != nil {
+		return err
+	}
+	all, err := everything[reach.OptOut](ctx, t, "/opt-outs")
+	if err != nil {
+		return err
+	}
+	if t.JSON {
+		return t.Raw(wire.Page[reach.OptOut]{Items: all}, nil)
+	}
+	out := csv.NewWriter(t.Out)
+	out.Comma = ';'
+	if err := out.Write([]string{"number", "contacts", "time", "by"}); err != nil {
+		return err
+	}
+	for _, o := range all {
+		row := []string{o.Number, strings.Join(o.Contacts, " "), o.At.Format(time.RFC3339), cmp.Or(o.By, "SMS")}
+		if err := out.Write(cells(row)); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// everything reads all pages of a list.
+func everything[T any](ctx context.Context, t tool, path string) (all []T, err error) {
+	for after := ""; ; {
+		var page wire.Page[T]
+		if err := t.Box.Read(ctx, path, url.Values{"after": {after}, "limit": {"1000"}}, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if after = page.Next; after == "" {
+			return all, nil
+		}
+	}
+}
+
+// cells keeps a spreadsheet from reading a formula (contract.md); import takes
+// the sign off.
+func cells(row []string) []string {
+	for i, cell := range row {
+		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+			row[i] = "'" + cell
+		}
+	}
+	return row
 }
 
 // batch sends to the list in a file: its own texts, a text, or a template.

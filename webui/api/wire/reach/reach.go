@@ -18,6 +18,7 @@ type (
 	Contact      = outreach.Contact
 	Consent      = outreach.Consent
 	Exclusion    = outreach.Exclusion
+	OptOut       = outreach.OptOut
 	Imported     = outreach.Imported
 	RowError     = outreach.RowError
 	Audience     = outreach.Audience

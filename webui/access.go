@@ -208,8 +208,11 @@ func setToken(w http.ResponseWriter, r *http.Request, value string, age time.Dur
 // maxForm of what a form may send.
 const maxForm = 64 << 10
 
-func form(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+func form(w http.ResponseWriter, r *http.Request) error { return longForm(w, r, maxForm) }
+
+// longForm reads a form of at most so many bytes.
+func longForm(w http.ResponseWriter, r *http.Request, most int64) error {
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("webui: the form cannot be read: %w", err)
 	}

@@ -64,7 +64,10 @@ type textVersion struct {
 }
 
 // heldText is one of its texts.
-type heldText struct{ Channel, In, Words string }
+type heldText struct {
+	Channel, In, Words string
+	HTML               bool // it is the other form of the e-mail
+}
 
 // placesView are the places of a text: a channel with a language.
 type placesView struct {
@@ -89,8 +92,11 @@ func (v *textView) Words() string { return v.Form.Texts[v.Channel][v.In] }
 // Subject of the e-mail that is written now.
 func (v *textView) Subject() string { return v.Form.Subjects[v.In] }
 
-// Unseen are the texts and subjects that are not on the page: name of the
-// field, and value.
+// HTML is the other form of the e-mail that is written now.
+func (v *textView) HTML() string { return v.Form.HTML[v.In] }
+
+// Unseen are the texts, subjects and HTML forms that are not on the page: name
+// of the field, and value.
 func (v *textView) Unseen() (list [][2]string) {
 	for _, channel := range channels {
 		for _, l := range queue.Languages {
@@ -102,6 +108,9 @@ func (v *textView) Unseen() (list [][2]string) {
 	for _, l := range queue.Languages {
 		if s := v.Form.Subjects[l]; s != "" && (v.Channel != outreach.Email || l != v.In) {
 			list = append(list, [2]string{"subject." + l, s})
+		}
+		if s := v.Form.HTML[l]; s != "" && (v.Channel != outreach.Email || l != v.In) {
+			list = append(list, [2]string{"html." + l, s})
 		}
 	}
 	return list
@@ -139,6 +148,10 @@ func (v *textView) Plain() string {
 	return "/texts/" + v.Form.Name + "/plain?channel=" + v.Channel + "&in=" + v.In
 }
 
+// maxText is of a form with a text: an e-mail's HTML is long, and the other
+// languages travel with it.
+const maxText = 1 << 20
+
 // nameTime is how long the names of a long register may be read, so that a page
 // is there in time.
 const nameTime = 100 * time.Millisecond
@@ -164,6 +177,7 @@ func (s *Site) readText(p *page, name, channel, lang string) (*textView, error) 
 	}
 	v := &textView{page: p, Stored: t, Form: *t, Was: t.Version}
 	v.Form.Texts, v.Form.Defaults, v.Form.Subjects = cloneTexts(t.Texts), maps.Clone(t.Defaults), maps.Clone(t.Subjects)
+	v.Form.HTML = maps.Clone(t.HTML)
 	v.goTo(channel, lang)
 	if err := t.MayEdit(p.till()); err != nil {
 		v.Locked = strings.Join(v.peopleOf(t.Editors), ", ")
@@ -214,7 +228,10 @@ func (v *textView) readVersions() error {
 		for _, channel := range channels {
 			for _, l := range queue.Languages {
 				if words := t.Texts[channel][l]; words != "" {
-					old.Texts = append(old.Texts, heldText{channel, l, words})
+					old.Texts = append(old.Texts, heldText{channel, l, words, false})
+				}
+				if words := t.HTML[l]; words != "" && channel == outreach.Email {
+					old.Texts = append(old.Texts, heldText{channel, l, words, true})
 				}
 			}
 		}
@@ -290,7 +307,7 @@ func (v *textView) read(f url.Values) {
 	if n, err := strconv.Atoi(f.Get("was")); err == nil {
 		v.Was = n
 	}
-	t.Texts, t.Subjects = map[string]map[string]string{}, map[string]string{}
+	t.Texts, t.Subjects, t.HTML = map[string]map[string]string{}, map[string]string{}, map[string]string{}
 	put := func(channel, lang, words string) {
 		if words = strings.ReplaceAll(words, "\r\n", "\n"); words == "" {
 			return
@@ -309,6 +326,9 @@ func (v *textView) read(f url.Values) {
 		if s := strings.TrimSpace(f.Get("subject." + l)); s != "" {
 			t.Subjects[l] = s
 		}
+		if s := f.Get("html." + l); strings.TrimSpace(s) != "" {
+			t.HTML[l] = strings.ReplaceAll(s, "\r\n", "\n")
+		}
 	}
 	delete(t.Texts[v.Channel], v.In)
 	put(v.Channel, v.In, f.Get("text"))
@@ -317,10 +337,17 @@ func (v *textView) read(f url.Values) {
 		if s := strings.TrimSpace(f.Get("subject")); s != "" {
 			t.Subjects[v.In] = s
 		}
+		delete(t.HTML, v.In)
+		if s := f.Get("html"); strings.TrimSpace(s) != "" {
+			t.HTML[v.In] = strings.ReplaceAll(s, "\r\n", "\n")
+		}
 	}
 	maps.DeleteFunc(t.Texts, func(_ string, byLang map[string]string) bool { return len(byLang) == 0 })
 	if len(t.Subjects) == 0 {
 		t.Subjects = nil
+	}
+	if len(t.HTML) == 0 {
+		t.HTML = nil
 	}
 	t.Missing, t.Encoding, t.Class = outreach.Missing(f.Get("missing")), f.Get("encoding"), queue.Class(f.Get("class"))
 	t.MaxParts, _ = strconv.Atoi(f.Get("max_parts")) // empty: the box's limit
@@ -348,7 +375,7 @@ func (v *textView) Some() bool { return len(v.Form.Editors) > 0 }
 
 // workOnText does what the pressed button says.
 func (s *Site) workOnText(w http.ResponseWriter, r *http.Request) {
-	if err := form(w, r); err != nil {
+	if err := longForm(w, r, maxText); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

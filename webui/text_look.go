@@ -30,7 +30,7 @@ type reasonView struct {
 
 // countTemplate answers what the page's script asks while somebody types.
 func (s *Site) countTemplate(w http.ResponseWriter, r *http.Request) {
-	if err := form(w, r); err != nil {
+	if err := longForm(w, r, maxText); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -78,7 +78,7 @@ func (v *textView) look() {
 	case tried.Text == "":
 		c.Refused = v.T("text_lacks", "name", c.Who, "what", strings.Join(tried.Lacks, ", "))
 	case v.Channel == outreach.Email:
-		c.Said = [][]runView{{{Text: tried.Text}}}
+		c.Said, c.HTML = [][]runView{{{Text: tried.Text}}}, tried.HTML
 	default:
 		c.tell(tried.Quote)
 		c.Price = tried.Quote.Price.String()

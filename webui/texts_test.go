@@ -58,6 +58,40 @@ func TestTheListOfTexts(t *testing.T) {
 	}
 }
 
+// The HTML of an e-mail stands beside its text, goes along to other languages,
+// is part of the version, and is shown with the values of a contact.
+func TestATextHasHTMLByEmail(t *testing.T) {
+	f := furnish(t)
+	b := f.as(t, door.Manager)
+	if _, body := b.get("/texts/winterbeurt?lang=en&channel=sms&in=nl"); strings.Contains(body, `name="html"`) {
+		t.Error("an SMS has HTML")
+	}
+	long := "<p>Dag {voornaam}</p>" + strings.Repeat("<!-- a designer's mail is long -->", 2500)
+	in := []string{"was", "1", "channel", "email", "in", "nl", "text", "Dag {voornaam}", "html", long, "missing", "refuse"}
+	_, body := b.send("/texts/winterbeurt?lang=en", append(in, "do", "go sms.nl")...)
+	if !strings.Contains(body, `name="html.nl" value="&lt;p&gt;Dag {voornaam}&lt;/p&gt;`) || strings.Contains(body, `name="html"`) {
+		t.Errorf("the HTML was lost on the way:\n%.2000s", mainOf(body))
+	}
+	_, body = b.send("/texts/winterbeurt?lang=en", append(in, "do", "count")...)
+	if !strings.Contains(body, "The HTML, with the values") || !strings.Contains(body, "<blockquote>&lt;p&gt;Dag Anna&lt;/p&gt;") {
+		t.Errorf("it is not shown with its values:\n%.2000s", mainOf(body))
+	}
+	resp, body := b.send("/texts/winterbeurt?lang=en", append(in, "do", "keep")...)
+	if resp.StatusCode != 200 || !strings.Contains(mainOf(body), "Kept, as version 2.") || !strings.Contains(mainOf(body), "· HTML") {
+		t.Fatalf("kept: %s\n%.2000s", resp.Status, mainOf(body))
+	}
+	got, err := f.site.outreach.Template("winterbeurt")
+	if err != nil || got.HTML["nl"] != long || got.Texts["email"]["nl"] != "Dag {voornaam}" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if resp, body = b.send("/texts/winterbeurt?lang=en", "was", "2", "channel", "email", "in", "nl", "text", "Dag", "html", strings.Repeat(long, 2), "missing", "refuse", "do", "keep"); resp.StatusCode != 400 || !strings.Contains(mainOf(body), "This HTML is too long.") {
+		t.Errorf("HTML that is too long: %s\n%.2000s", resp.Status, mainOf(body))
+	}
+	if resp, body = b.send("/texts/winterbeurt?lang=en", "was", "2", "channel", "email", "in", "de", "text", "", "html", "<p>Tag</p>", "text.email.nl", "Dag", "missing", "refuse", "do", "keep"); resp.StatusCode != 400 || !strings.Contains(mainOf(body), "There is no text yet.") {
+		t.Errorf("HTML without a text: %s\n%.2000s", resp.Status, mainOf(body))
+	}
+}
+
 // A text is written in one language at a time, nothing typed is lost on the
 // way, and all of it becomes one version.
 func TestATextIsWritten(t *testing.T) {

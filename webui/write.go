@@ -48,6 +48,7 @@ type countView struct {
 	Culprits []culpritView
 	Instead  *insteadView
 	Said     [][]runView // the parts as they arrive
+	HTML     string      // of an e-mail, with its values
 	Changes  []queue.Change
 	Refused  string
 }

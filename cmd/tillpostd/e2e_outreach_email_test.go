@@ -125,6 +125,46 @@ func TestByEmail(t *testing.T) {
 			s.refuses("PUT", "/templates/klaar", a{"texts": a{"sms": a{"nl": "x"}}, "subjects": a{"nl": "y"}}, "text_missing", "e-mail")
 		}, withPost)
 	})
+	t.Run("a template with HTML beside its text", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			s.do("PUT", "/templates/rea", a{
+				"texts": a{"email": a{"nl": "Beste {first_name}, 20 % korting.", "de": "Guten Tag {first_name}"}},
+				"html":  a{"nl": "<style>p{margin:0}</style><p>Beste <b>{first_name}</b></p>"},
+			})
+			s.contact("R&D", "", a{"email": "r@example.nl"})
+			s.contact("Jürgen", "", a{"email": "j@example.de", "language": "de"})
+			s.do("PUT", "/campaigns/rea", a{"template": "rea", "channel": "email", "class": "transactional", "audience": a{"everybody": true}})
+			const html = "<style>p{margin:0}</style><p>Beste <b>R&amp;D</b></p>"
+			p := s.do("POST", "/campaigns/rea/preview", nil)
+			var seen []any
+			for _, one := range p["first"].([]any) {
+				seen = append(seen, one.(a)["html"])
+			}
+			if len(seen) != 2 || !slices.Contains(seen, any(html)) || !slices.Contains(seen, nil) {
+				t.Errorf("%v", p["first"])
+			}
+			s.do("POST", "/campaigns/rea/start", nil)
+			s.later(time.Minute)
+			for _, m := range s.do("GET", "/messages", nil)["items"].([]any) {
+				got, want := s.message(m.(a)["id"]), ""
+				if got.To == "r@example.nl" {
+					want = html
+				}
+				if got.HTML != want || got.State != "sent" { // the German text has none
+					t.Errorf("%+v", got)
+				}
+			}
+			whole := ""
+			for _, m := range s.mail.Mails() {
+				whole += string(m.Data)
+			}
+			if strings.Count(whole, "multipart/alternative") != 1 || strings.Count(whole, "text/html") != 1 {
+				t.Errorf("%s", whole)
+			}
+			s.refuses("PUT", "/templates/rea", a{"texts": a{"sms": a{"nl": "x"}}, "html": a{"nl": "<p>x</p>"}}, "text_missing", "texts.email.nl")
+			s.refuses("POST", "/messages", a{"channel": "email", "to": "x@example.nl", "template": "rea"}, "value_missing", "first_name")
+		}, withPost)
+	})
 	t.Run("a notice by e-mail alone, by SMS alone, and by both", func(t *testing.T) {
 		onStreet(t, func(s *street) {
 			s.contact("Anna", "0612345678", a{"email": "anna@example.nl"})

@@ -23,8 +23,8 @@
 // Everything ends in queue.AddTx; this package cuts nothing and prices nothing.
 // It may import queue, route, store and text.
 //
-// Reading order: template.go with mark.go, sentence.go, value.go (what is
-// written); contact.go, attribute.go, consent.go, importer.go with file.go (to
+// Reading order: template.go with mark.go, sentence.go, value.go, html.go (what
+// is written); contact.go, attribute.go, consent.go, importer.go with file.go (to
 // whom); audience.go (who of them); stored.go (templates with versions);
 // booking.go, rule.go, plan.go (dated facts, and what follows from them);
 // campaign.go, steer.go, start.go, preview.go, handover.go (one text to many); run.go

@@ -41,6 +41,7 @@ type Shown struct {
 	Contact string `json:"contact,omitempty"`
 	Row     int    `json:"row,omitempty"`
 	Subject string `json:"subject,omitempty"` // of an e-mail
+	HTML    string `json:"html,omitempty"`    // of an e-mail, beside its text; of the first ones
 	Text    string `json:"text"`
 	Parts   int    `json:"parts"`
 	Left    int    `json:"left"`
@@ -134,7 +135,7 @@ func (n *counter) chunk(tx *store.Tx, list []Recipient, p *Preview) error {
 		if err != nil {
 			return err
 		}
-		q, err := n.one(tx, r, who)
+		q, html, err := n.one(tx, r, who)
 		if bad, ok := errors.AsType[*queue.Invalid](err); ok {
 			n.left.add(r.name(), bad.Detail)
 			continue
@@ -150,26 +151,26 @@ func (n *counter) chunk(tx *store.Tx, list []Recipient, p *Preview) error {
 			n.replaced[ch]++
 		}
 		if len(p.First) < firstShown {
-			p.First = append(p.First, Shown{Contact: r.Contact, Row: r.Row, Subject: q.Subject, Text: plan.Text, Parts: plan.Parts(), Left: plan.Left})
+			p.First = append(p.First, Shown{Contact: r.Contact, Row: r.Row, Subject: q.Subject, HTML: html, Text: plan.Text, Parts: plan.Parts(), Left: plan.Left})
 		}
 	}
 	return nil
 }
 
-// one writes and cuts one text, as the queue would.
-func (n *counter) one(tx *store.Tx, r *Recipient, who *recipient) (*queue.Quote, error) {
+// one writes and cuts one text, as the queue would; html stands beside it.
+func (n *counter) one(tx *store.Tx, r *Recipient, who *recipient) (q *queue.Quote, html string, err error) {
 	d, err := n.w.draft(n.c.draftFor(r), who)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	q, err := n.o.q.QuoteTx(tx, d)
+	q, err = n.o.q.QuoteTx(tx, d)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	case q.Refused != nil:
-		return nil, q.Refused
+		return nil, "", q.Refused
 	}
-	return q, nil
+	return q, d.HTML, nil
 }
 
 // remember keeps who reads the shortest and the longest text so far.

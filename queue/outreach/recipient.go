@@ -66,14 +66,12 @@ func (r *recipient) value(name, lang string, zone *time.Location) string {
 // anybody has a value was asked when the selection was made.
 func (o *Outreach) anyNames(t *Stored, channel string) (*writer, error) {
 	names := Names{}
-	for _, words := range t.words(channel) {
-		p, err := Parse(words, nil, o.rules(t))
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range p.Fields() {
-			names[f] = true
-		}
+	w, err := o.writer(t, channel, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range w.fields() {
+		names[f] = true
 	}
 	return o.writer(t, channel, names)
 }
@@ -94,7 +92,8 @@ func (o *Outreach) draft(t *Stored, channel string, d queue.Draft, r *recipient)
 // draft completes a draft with what is said to one recipient.
 func (w *writer) draft(d queue.Draft, r *recipient) (queue.Draft, error) {
 	zone := w.o.cfg.Location
-	words, lang, err := w.write(func(name, reads string) string { return r.value(name, reads, zone) }, r.language())
+	value := func(name, reads string) string { return r.value(name, reads, zone) }
+	words, lang, err := w.write(value, r.language())
 	if err != nil {
 		return d, err
 	}
@@ -106,7 +105,12 @@ func (w *writer) draft(d queue.Draft, r *recipient) (queue.Draft, error) {
 		// Spelling and parts are of SMS: an e-mail carries every character.
 		d.Channel, d.Encoding, d.MaxParts = queue.Email, "", 0
 		if d.Subject == "" {
-			d.Subject, err = w.subject(func(name, reads string) string { return r.value(name, reads, zone) }, r.language())
+			if d.Subject, err = w.subject(value, r.language()); err != nil {
+				return d, err
+			}
+		}
+		if d.HTML == "" {
+			d.HTML, err = w.htmlForm(value, r.language(), lang)
 		}
 		return d, err
 	}

@@ -2,6 +2,8 @@ package outreach
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 
 	"tillpost/queue"
 	"tillpost/queue/store"
@@ -14,6 +16,7 @@ type Tried struct {
 	Lacks   []string     // of those, what this contact has no value for
 	Left    bool         // no sentence is left without them
 	Text    string       // as it is written; empty: it would not be
+	HTML    string       // of an e-mail, beside it; empty: the text goes alone
 	Quote   *queue.Quote // of an SMS: cut and priced
 }
 
@@ -24,6 +27,11 @@ type Tried struct {
 func (o *Outreach) Try(t Stored, channel, lang, contact string) (*Tried, error) {
 	// Only this text: another language of the template is another text.
 	t.Texts = map[string]map[string]string{channel: {lang: t.Texts[channel][lang]}}
+	if html := t.HTML[lang]; strings.TrimSpace(html) != "" && channel == Email {
+		t.HTML = map[string]string{lang: html}
+	} else {
+		t.HTML = nil
+	}
 	w, err := o.anyNames(&t, channel)
 	if err != nil {
 		return nil, err
@@ -40,23 +48,34 @@ func (o *Outreach) Try(t Stored, channel, lang, contact string) (*Tried, error) 
 	d := queue.Draft{Text: t.Texts[channel][lang], Lang: lang, Encoding: t.Encoding, MaxParts: t.MaxParts, Class: cmp.Or(t.Class, queue.Transactional)}
 	if out.Contact != nil {
 		who := &recipient{contact: out.Contact, lang: lang}
-		parsed := w.parsed[lang]
-		for _, name := range parsed.fields {
-			if parsed.value(name, Vars{name: who.value(name, lang, o.cfg.Location)}, lang) == "" {
-				out.Lacks = append(out.Lacks, name)
+		value := func(name, reads string) string { return who.value(name, reads, o.cfg.Location) }
+		for _, parsed := range []*Template{w.parsed[lang], w.html[lang]} {
+			if parsed == nil {
+				continue
+			}
+			for _, name := range parsed.fields {
+				if !slices.Contains(out.Lacks, name) && parsed.value(name, Vars{name: value(name, lang)}, lang) == "" {
+					out.Lacks = append(out.Lacks, name)
+				}
 			}
 		}
-		if len(out.Lacks) > 0 && parsed.rules.Missing != LeaveOut {
+		if len(out.Lacks) > 0 && w.parsed[lang].rules.Missing != LeaveOut {
 			return out, nil
 		}
-		words, _, err := w.write(func(name, reads string) string { return who.value(name, reads, o.cfg.Location) }, lang)
+		words, _, err := w.write(value, lang)
 		if err != nil {
+			return nil, err
+		}
+		if out.HTML, err = w.htmlForm(value, lang, lang); err != nil {
 			return nil, err
 		}
 		if out.Left = words == ""; out.Left {
 			return out, nil
 		}
 		d.Text = words
+	}
+	if out.Contact == nil {
+		out.HTML = t.HTML[lang]
 	}
 	if out.Text = d.Text; channel != SMS {
 		return out, nil

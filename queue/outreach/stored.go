@@ -24,6 +24,7 @@ type Stored struct {
 
 	Texts    map[string]map[string]string `json:"texts"`              // channel → language → text
 	Subjects map[string]string            `json:"subjects,omitempty"` // of e-mail, by language
+	HTML     map[string]string            `json:"html,omitempty"`     // of e-mail, by language; its text stands beside it
 
 	Missing  Missing           `json:"missing,omitempty"` // refuse, default, leave_out
 	Defaults map[string]string `json:"defaults,omitempty"`
@@ -83,6 +84,9 @@ func (o *Outreach) normalTemplate(t *Stored) error {
 	if err := o.checkSubjects(t, "subjects"); err != nil {
 		return err
 	}
+	if err := o.checkHTML(t); err != nil {
+		return err
+	}
 	switch t.Class {
 	case "", queue.Transactional, queue.Marketing:
 	default:
@@ -117,15 +121,6 @@ func (o *Outreach) checkSubjects(t *Stored, field string) error {
 		}
 	}
 	return nil
-}
-
-// words are all texts of a channel; by e-mail the subjects, too.
-func (t *Stored) words(channel string) []string {
-	all := slices.Collect(maps.Values(t.Texts[channel]))
-	if channel == Email {
-		all = slices.AppendSeq(all, maps.Values(t.Subjects))
-	}
-	return all
 }
 
 // within says where in a larger thing an error is; what is wrong stays.
@@ -191,7 +186,7 @@ func (t *Stored) MayEdit(by string) error { return mayEdit(t, by) }
 
 // says: both would write the same.
 func (t *Stored) says(o *Stored) bool {
-	return t.Draft == o.Draft && maps.EqualFunc(t.Texts, o.Texts, maps.Equal) && maps.Equal(t.Subjects, o.Subjects) &&
+	return t.Draft == o.Draft && maps.EqualFunc(t.Texts, o.Texts, maps.Equal) && maps.Equal(t.Subjects, o.Subjects) && maps.Equal(t.HTML, o.HTML) &&
 		t.Missing == o.Missing && maps.Equal(t.Defaults, o.Defaults) && t.Encoding == o.Encoding && t.MaxParts == o.MaxParts &&
 		t.Class == o.Class && slices.Equal(t.Editors, o.Editors)
 }
@@ -314,6 +309,7 @@ type writer struct {
 	parsed  map[string]*Template // by language
 
 	subjects map[string]*Template // of e-mail, by language
+	html     map[string]*Template // of e-mail, by language
 }
 
 // writer parses a template for recipients who have these names. Its error is a
@@ -342,12 +338,21 @@ func (o *Outreach) writer(t *Stored, channel string, names Names) (*writer, erro
 		}
 		w.subjects[lang] = p
 	}
+	w.html = map[string]*Template{}
+	for lang, words := range t.HTML {
+		p, err := parseHTML(words, names, o.rules(t))
+		if err != nil {
+			return nil, within(err, "template.html."+lang)
+		}
+		w.html[lang] = p
+	}
 	return w, nil
 }
 
-// templates are all that are written, by language; texts before subjects.
+// templates are all that are written, by language; texts before subjects, and
+// those before HTML.
 func (w *writer) templates() (all []*Template) {
-	for _, of := range []map[string]*Template{w.parsed, w.subjects} {
+	for _, of := range []map[string]*Template{w.parsed, w.subjects, w.html} {
 		for _, lang := range slices.Sorted(maps.Keys(of)) {
 			all = append(all, of[lang])
 		}
@@ -385,11 +390,27 @@ func (w *writer) subject(vars func(name, lang string) string, lang string) (stri
 		return "", nil
 	}
 	p, reads := w.subjects[l], cmp.Or(lang, l)
-	v := make(Vars, len(p.fields))
-	for _, name := range p.fields {
+	return p.Render(p.values(vars, reads), reads)
+}
+
+// htmlForm is the HTML beside a text that was written in a language; empty: there
+// is none.
+func (w *writer) htmlForm(vars func(name, lang string) string, lang, written string) (string, error) {
+	p, ok := w.html[written]
+	if !ok {
+		return "", nil
+	}
+	reads := cmp.Or(lang, written)
+	return p.renderHTML(p.values(vars, reads), reads)
+}
+
+// values are those that a text needs, for one reader.
+func (t *Template) values(vars func(name, lang string) string, reads string) Vars {
+	v := make(Vars, len(t.fields))
+	for _, name := range t.fields {
 		v[name] = vars(name, reads)
 	}
-	return p.Render(v, reads)
+	return v
 }
 
 // write is the text for one reader.
@@ -397,10 +418,6 @@ func (w *writer) write(vars func(name, lang string) string, lang string) (words,
 	l, _ := choose(w.t.Texts[w.channel], lang, w.o.cfg.Language)
 	reads := cmp.Or(lang, l)
 	p := w.parsed[l]
-	v := make(Vars, len(p.fields))
-	for _, name := range p.fields {
-		v[name] = vars(name, reads)
-	}
-	words, err = p.Render(v, reads)
+	words, err = p.Render(p.values(vars, reads), reads)
 	return words, l, err
 }

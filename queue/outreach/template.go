@@ -103,30 +103,42 @@ const maxTemplate = 80_000
 // to see the rest: ask Unknown, or be refused by Render. Errors are
 // *queue.Invalid about template, missing or defaults.
 func Parse(s string, names Names, rules Rules) (*Template, error) {
-	t := &Template{rules: rules}
+	if len(s) > maxTemplate {
+		return nil, &queue.Invalid{Field: "template", Code: "text_too_long", Detail: fmt.Sprintf("the template has %d bytes, more than any message can carry. Shorten it", len(s))}
+	}
+	t, known, err := begin(s, names, rules)
+	if err != nil {
+		return nil, err
+	}
+	t.fill(s, findMarks(s, known), known)
+	return t, nil
+}
+
+// begin checks a template and its rules, and lists the names that have values.
+func begin(s string, names Names, rules Rules) (t *Template, known Names, err error) {
+	t = &Template{rules: rules}
 	t.rules.Missing = cmp.Or(rules.Missing, Refuse)
 	t.rules.Zone = cmp.Or(rules.Zone, time.Local)
 	switch {
 	case strings.TrimSpace(s) == "":
-		return nil, &queue.Invalid{Field: "template", Code: "text_empty", Detail: "the template is empty: write something to send"}
-	case len(s) > maxTemplate:
-		return nil, &queue.Invalid{Field: "template", Code: "text_too_long", Detail: fmt.Sprintf("the template has %d bytes, more than any message can carry. Shorten it", len(s))}
+		return nil, nil, &queue.Invalid{Field: "template", Code: "text_empty", Detail: "the template is empty: write something to send"}
 	case !slices.Contains([]Missing{Refuse, Default, LeaveOut}, t.rules.Missing):
-		return nil, &queue.Invalid{Field: "missing", Code: "unknown_value", Detail: fmt.Sprintf("%q is not known here. Use one of: %s, %s, %s", rules.Missing, Refuse, Default, LeaveOut)}
+		return nil, nil, &queue.Invalid{Field: "missing", Code: "unknown_value", Detail: fmt.Sprintf("%q is not known here. Use one of: %s, %s, %s", rules.Missing, Refuse, Default, LeaveOut)}
 	case t.rules.Missing != Default && len(rules.Defaults) > 0:
-		return nil, &queue.Invalid{Field: "defaults", Code: "unknown_value", Detail: fmt.Sprintf("defaults are used when missing is %q. Say so, or leave them out", Default)}
+		return nil, nil, &queue.Invalid{Field: "defaults", Code: "unknown_value", Detail: fmt.Sprintf("defaults are used when missing is %q. Say so, or leave them out", Default)}
 	}
-	var err error
 	if t.defaults, err = NewVars(rules.Defaults); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	known := maps.Clone(names)
-	if known == nil {
+	if known = maps.Clone(names); known == nil {
 		known = Names{}
 	}
 	known.Add(t.defaults)
+	return t, known, nil
+}
 
-	found := findMarks(s, known)
+// fill notes what is found in the text, and makes its pieces.
+func (t *Template) fill(s string, found []mark, known Names) {
 	place, at := 0, 0 // of the last one: in characters, in bytes
 	for _, m := range found {
 		place, at = place+utf8.RuneCountInString(s[at:m.from]), m.from
@@ -139,7 +151,6 @@ func Parse(s string, names Names, rules Rules) (*Template, error) {
 	}
 	t.refused = strangers(t.unknown, known)
 	t.divide(s, found)
-	return t, nil
 }
 
 // divide makes the pieces of each sentence.

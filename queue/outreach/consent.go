@@ -51,9 +51,24 @@ type Policy struct {
 
 // Proof of consent that the caller holds.
 type Proof struct {
-	Given  bool      `json:"given"`
-	Source string    `json:"source"` // where it was given
-	At     time.Time `json:"at"`
+	Given   bool      `json:"given"`
+	Purpose string    `json:"purpose,omitempty"` // what for; empty: the one purpose that is required
+	Source  string    `json:"source"`            // where it was given
+	At      time.Time `json:"at"`
+}
+
+// covers: the proof is about this purpose.
+func (p *Proof) covers(purpose string) bool {
+	return p != nil && (p.Purpose == "" || fold(p.Purpose) == fold(purpose))
+}
+
+// checkFor is check, of a proof that stands for what a policy requires: where
+// that is more than one thing, it must say for which.
+func (p *Proof) checkFor(required []string, field string, now time.Time) error {
+	if p != nil && p.Purpose == "" && len(required) > 1 {
+		return invalid(field+".purpose", "proof_incomplete", "%d purposes are required, and the proof does not say for which it is. Name it in purpose: consent to one is none to another", len(required))
+	}
+	return p.check(field, now)
 }
 
 func (p *Proof) check(field string, now time.Time) error {
@@ -81,7 +96,7 @@ func (o *Outreach) policy(p Policy, class queue.Class) (Policy, error) {
 	if p.Ignore && (len(p.RequireAll) > 0 || len(p.ExcludeAny) > 0) {
 		return p, invalid("consent", "one_of_two", "consent cannot be ignored and required at once. Leave ignore out, or the lists")
 	}
-	if err := p.Given.check("consent.proof", o.q.Now()); err != nil {
+	if err := p.Given.checkFor(p.RequireAll, "consent.proof", o.q.Now()); err != nil {
 		return p, err
 	}
 	if class != queue.Marketing || o.cfg.TillChecks {
@@ -96,12 +111,30 @@ func (o *Outreach) policy(p Policy, class queue.Class) (Policy, error) {
 	return p, nil
 }
 
-// granted are the consents of one person that hold now, by purpose.
+// granted are the consents of one person that hold now, by folded purpose:
+// Marketing and marketing are one.
 type granted map[string]bool
+
+func (g granted) of(purpose string) (on, known bool) {
+	on, known = g[fold(purpose)]
+	return on, known
+}
 
 // consentsOf reads what holds for a contact on a channel.
 func consentsOf(tx *store.Tx, contact, channel string) (granted, error) {
-	var newest map[string]*Consent
+	newest, err := lastSaid(tx, contact, channel)
+	if err != nil {
+		return nil, err
+	}
+	g := make(granted, len(newest))
+	for purpose, c := range newest {
+		g[purpose] = c.Granted
+	}
+	return g, nil
+}
+
+// lastSaid is the line that holds for each purpose on a channel.
+func lastSaid(tx *store.Tx, contact, channel string) (newest map[string]*Consent, err error) {
 	for c, err := range under(tx, consents, store.Str(contact)) {
 		if err != nil {
 			return nil, err
@@ -112,15 +145,12 @@ func consentsOf(tx *store.Tx, contact, channel string) (granted, error) {
 		if newest == nil {
 			newest = map[string]*Consent{}
 		}
-		if n := newest[c.Purpose]; n == nil || !c.At.Before(n.At) && (c.At.After(n.At) || c.Seq > n.Seq) {
-			newest[c.Purpose] = c
+		purpose := fold(c.Purpose)
+		if n := newest[purpose]; n == nil || !c.At.Before(n.At) && (c.At.After(n.At) || c.Seq > n.Seq) {
+			newest[purpose] = c
 		}
 	}
-	g := make(granted, len(newest))
-	for purpose, c := range newest {
-		g[purpose] = c.Granted
-	}
-	return g, nil
+	return newest, nil
 }
 
 // allows answers for a recipient; why is empty if they may be written to. said
@@ -129,11 +159,8 @@ func (p *Policy) allows(g granted, said []string) (why string) {
 	if p.Ignore {
 		return ""
 	}
-	has := func(purpose string) bool {
-		if on, known := g[purpose]; known {
-			return on // the ledger knows a withdrawal that the caller may not
-		}
-		return slices.Contains(said, purpose) || p.Given != nil
+	agreed := func(purpose string) bool {
+		return slices.ContainsFunc(said, func(s string) bool { return fold(s) == fold(purpose) })
 	}
 	for _, purpose := range p.RequireAll {
 		if purpose == "*" {
@@ -147,15 +174,15 @@ func (p *Policy) allows(g granted, said []string) (why string) {
 			}
 			continue
 		}
-		if !has(purpose) {
-			if _, known := g[purpose]; known {
-				return fmt.Sprintf("consent for %s was withdrawn", purpose)
-			}
+		switch on, known := g.of(purpose); {
+		case known && !on: // which the caller may not know yet
+			return fmt.Sprintf("consent for %s was withdrawn", purpose)
+		case !known && !agreed(purpose) && !p.Given.covers(purpose):
 			return fmt.Sprintf("there is no consent for %s", purpose)
 		}
 	}
 	for _, purpose := range p.ExcludeAny {
-		if g[purpose] || slices.Contains(said, purpose) {
+		if on, _ := g.of(purpose); on || agreed(purpose) {
 			return fmt.Sprintf("consent for %s is among those that must not be given", purpose)
 		}
 	}

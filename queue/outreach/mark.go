@@ -3,6 +3,7 @@ package outreach
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -99,5 +100,18 @@ func isWords(s string) bool {
 // fold is how names are compared: without regard to case, to blanks around
 // them, and to how an accent was typed.
 func fold(name string) string {
+	if folded(name) {
+		return name // nearly all are, and a selection asks a hundred thousand times
+	}
 	return strings.ToLower(strings.Join(strings.Fields(norm.NFC.String(name)), " "))
+}
+
+// folded: fold would change nothing, as far as can be told without work.
+func folded(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
 }

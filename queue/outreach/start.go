@@ -105,11 +105,14 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 			if r.Bad != "" {
 				err = invalid("row", "row_unreadable", "%s", r.Bad)
 			}
+			if err == nil {
+				err = r.Proof.checkFor(c.Consent.RequireAll, "consent", now)
+			}
 			if err != nil {
 				rep.refuse(r.Row, err)
 				continue
 			}
-			who, number, err := o.addressee(tx, c.Channel, &r, now)
+			who, number, err := o.addressee(tx, c.Channel, &r)
 			if bad, ok := errors.AsType[*queue.Invalid](err); ok {
 				rep.refuse(r.Row, bad)
 				continue
@@ -148,12 +151,9 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 
 // addressee reads whom a row is for: a contact, or a number; by e-mail an
 // address.
-func (o *Outreach) addressee(tx *store.Tx, channel string, r *Recipient, now time.Time) (*Contact, string, error) {
+func (o *Outreach) addressee(tx *store.Tx, channel string, r *Recipient) (*Contact, string, error) {
 	if r.Lang = strings.ToLower(strings.TrimSpace(r.Lang)); r.Lang != "" && !slices.Contains(queue.Languages, r.Lang) {
 		return nil, "", invalid("lang", "unknown_value", "%q is no language of this box. Use one of: %s", r.Lang, strings.Join(queue.Languages, ", "))
-	}
-	if err := r.Proof.check("consent", now); err != nil {
-		return nil, "", err
 	}
 	var who *Contact
 	if r.Contact != "" {

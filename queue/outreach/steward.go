@@ -162,11 +162,14 @@ func (p *Policy) withdrawn(g granted) bool {
 				}
 			}
 		}
-		if on, known := g[purpose]; known && !on {
+		if on, known := g.of(purpose); known && !on {
 			return true
 		}
 	}
-	return slices.ContainsFunc(p.ExcludeAny, func(purpose string) bool { return g[purpose] })
+	return slices.ContainsFunc(p.ExcludeAny, func(purpose string) bool {
+		on, _ := g.of(purpose)
+		return on
+	})
 }
 
 // optedOut writes what the inbox was told into the ledger of everybody who has

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/store"
 	"tillpost/queue/text"
 	"tillpost/webui/lamp"
@@ -279,6 +280,8 @@ func (p *page) sentence(err error, number string) string {
 	switch {
 	case bad.Code == text.CodeTextTooLong:
 		return p.T("wrong_long")
+	case bad.Code == "no_consent":
+		return p.T("wrong_ad", "number", number)
 	case bad.Field == "to" && bad.Code == text.CodeNumberInvalid:
 		return queue.Words("bad_number", p.Lang, map[string]string{"number": number})
 	case bad.Field == "to":
@@ -348,6 +351,9 @@ func (v *writeView) drafts() []queue.Draft {
 		quote, err := v.site.queue.Quote(d)
 		if err == nil && quote.Refused != nil {
 			err = quote.Refused
+		}
+		if err == nil {
+			err = v.site.outreach.Agreed(d, outreach.Said{})
 		}
 		if err != nil {
 			if said := v.sentence(err, n); !slices.Contains(v.Wrong, said) {

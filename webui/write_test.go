@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/route/routetest"
 	"tillpost/webui/door"
 )
@@ -53,10 +54,22 @@ func TestWriteIsAcceptedWholeOrNot(t *testing.T) {
 			}
 		})
 	}
+	_, body := b.post("/write", "to", "0612345678", "text", "Korting", "class", "marketing", "do", "send")
+	if said := html.UnescapeString(body); !strings.Contains(said, "0612345678: nobody with this number has agreed to advertising") {
+		t.Errorf("advertising to a stranger:\n%s", said)
+	}
 	if n := len(s.all()); n != 0 {
 		t.Errorf("%d messages were accepted", n)
 	}
 
+	for id, number := range map[string]string{"1": "0612345678", "2": "0612345679"} {
+		if _, err := s.site.outreach.PutContact(t.Context(), outreach.Contact{ID: id, Number: number}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.site.outreach.AddConsent(t.Context(), outreach.Consent{Contact: id, Purpose: outreach.Marketing, Granted: true, How: "form"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	at := time.Now().UTC().Add(48 * time.Hour)
 	b.post("/write", "to", "0612345678\n+31 6 1234 5678; 0612345679", "text", "Tot dan", "when", "at", "at", at.Format("2006-01-02T15:04"), "class", "marketing", "do", "send")
 	list := s.all()

@@ -39,7 +39,6 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 	channel := cmp.Or(string(d.Channel), SMS)
 	var t *Stored
 	var who *recipient
-	var why string
 	row := &Recipient{Contact: s.Contact, Booking: s.Booking, To: d.To, Lang: d.Lang, Vars: s.Vars}
 	err := o.db.View(func(tx *store.Tx) (err error) {
 		if who, err = readRecipient(tx, row, nil); err != nil {
@@ -49,9 +48,6 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 			if t, err = templates.Get(tx, store.Str(s.Template)); err != nil {
 				return err
 			}
-		}
-		if who.contact != nil && d.Class == queue.Marketing && !o.cfg.TillChecks {
-			why, err = refusesContact(tx, who.contact, &Policy{RequireAll: []string{Marketing}}, channel, nil)
 		}
 		return err
 	})
@@ -66,8 +62,6 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 		return d, invalid("template", "template_unknown", "there is no template %q. Save it first, or send the finished text in text", s.Template)
 	case t != nil && t.Draft:
 		return d, invalid("template", "template_draft", "the template %s is a draft. Save it without draft when it is finished", t.Name)
-	case why != "":
-		return d, invalid("contact", "no_consent", "this contact may not be sent advertising: %s. Order and appointment messages (class transactional) may go", why)
 	}
 	d.Contact, d.Booking = s.Contact, s.Booking
 	if d.Email == ofContact {
@@ -107,4 +101,61 @@ func (o *Outreach) Fill(d queue.Draft, s Single) (queue.Draft, error) {
 		err = within(bad, "template")
 	}
 	return d, err
+}
+
+// Said is what the caller of one message knows of its reader's consent.
+type Said struct {
+	Consents []string // purposes the reader agreed to
+	Proof    *Proof   // where and when
+}
+
+// Agreed refuses a message that is advertising to somebody who did not agree to
+// it, whether they are known here or only by their number. d is complete: what a
+// template says of its class is in it. Error: *queue.Invalid, or the store's.
+func (o *Outreach) Agreed(d queue.Draft, said Said) error {
+	if err := said.Proof.check("consent", o.q.Now()); err != nil {
+		return err
+	}
+	if d.Class != queue.Marketing || o.cfg.TillChecks {
+		return nil
+	}
+	c := &Campaign{Channel: cmp.Or(string(d.Channel), SMS), Consent: Policy{RequireAll: []string{Marketing}}}
+	row := &Recipient{Contact: d.Contact, To: d.To, Consents: said.Consents, Proof: said.Proof}
+	if c.Channel == Email && d.Email != "" {
+		row.To = d.Email
+	}
+	number, err := o.reached(c.Channel, row.To)
+	if err != nil {
+		return nil // the queue refuses it, in its own words
+	}
+	why := ""
+	err = o.db.View(func(tx *store.Tx) error {
+		who, err := contacts.Get(tx, store.Str(d.Contact))
+		if err == nil {
+			why, err = refusesRow(tx, c, row, who, number)
+		}
+		return err
+	})
+	if err != nil || why == "" {
+		return err
+	}
+	return invalid(whoField(d), "no_consent", "class marketing needs consent, and here %s. Send what the reader agreed to in consents or the proof in consent, note it with the contact, or set [consent] till_checks if the till asks everybody; what is no advertising is of class transactional", why)
+}
+
+// reached is a number or an address in the spelling that is kept.
+func (o *Outreach) reached(channel, to string) (string, error) {
+	if channel == Email {
+		a, err := text.ParseAddress(to)
+		return a.String(), err
+	}
+	n, err := text.ParseNumber(to, o.cfg.Country)
+	return n.String(), err
+}
+
+// whoField is the field in which a call said to whom it goes.
+func whoField(d queue.Draft) string {
+	if d.Contact != "" {
+		return "contact"
+	}
+	return "to"
 }

@@ -55,6 +55,17 @@ type Later struct {
 	Event    string `json:"event,omitempty"`
 	Subject  string `json:"subject,omitempty"`
 	HTML     string `json:"html,omitempty"`
+
+	Consents []string `json:"consents,omitempty"` // purposes the reader agreed to, as the till knows: class marketing needs marketing
+	Consent  *Proof   `json:"consent,omitempty"`  // or proof of it
+}
+
+// Proof of consent that the caller holds.
+type Proof struct {
+	Given   bool      `json:"given"`
+	Purpose string    `json:"purpose,omitempty"` // what for; absent: the one purpose that the call needs
+	Source  string    `json:"source"`            // where it was given
+	At      time.Time `json:"at"`
 }
 
 // Message is one message as anybody may see it who may see it at all.

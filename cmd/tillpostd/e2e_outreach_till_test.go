@@ -196,14 +196,39 @@ func TestTillMailing(t *testing.T) {
 			if number(c["recipients"]) != 3 || len(c["excluded"].([]any)) != 1 {
 				t.Errorf("%v", c)
 			}
+			s.refuses("POST", "/batches", a{"texts": a{"nl": "Rea!"}, "recipients": []a{{"to": "0611112222"}}}, "rows_refused", "1 × there is no consent for marketing")
 			s.later(30 * time.Second)
-			s.replies("31687654321", "STOP")
+			s.replies("31687654321", "STOP") // its turn has not come yet
 			s.later(10 * time.Minute)
 			s.phones("+31612345678 Rea!", "+31622223333 Rea!")
 			// The till's own tick must go, too: it reads who said no.
 			if out := s.do("GET", "/opt-outs", nil)["items"].([]any); len(out) != 1 || out[0].(a)["number"] != "+31687654321" || out[0].(a)["inbox"] != "1" {
 				t.Errorf("%v", out)
 			}
+
+			// One message is asked the same, also of a number that nobody has.
+			s.template("rea", "Rea!", a{"class": "marketing"})
+			for _, ad := range []a{{"to": "0611112222", "class": "marketing", "text": "Rea!"}, {"to": "0611112222", "template": "rea"}} {
+				s.refuses("POST", "/messages", ad, "no_consent", "there is no consent for marketing", "till_checks", "consents", "contact")
+			}
+			s.do("POST", "/messages", a{"to": "0611112222", "class": "marketing", "text": "Rea med bevis!", "consent": proof})
+
+			// And opting out counts for what is in the queue: the line is slow, and
+			// the message stands in it when STOP arrives.
+			s.smsc.Behave(func(c *smsc.Config) { c.Latency = 20 * time.Second })
+			s.do("POST", "/messages", a{"to": "0644444444", "text": "Paket 1"})
+			s.do("POST", "/messages", a{"to": "0655555555", "text": "Paket 2"})
+			id := s.do("POST", "/messages", a{"to": "0622223333", "class": "marketing", "text": "Mer rea!", "consents": []string{"marketing"}})["id"]
+			s.later(time.Second)
+			if m := s.message(id); m.State != "queued" {
+				t.Errorf("it should stand in line: %+v", m)
+			}
+			s.replies("31622223333", "STOP")
+			s.later(10 * time.Minute)
+			if m := s.message(id); m.State != "cancelled" || m.Code != "opted_out" {
+				t.Errorf("after STOP it is %s, %s", m.State, m.Code)
+			}
+			s.phones("+31612345678 Rea!", "+31622223333 Rea!", "+31611112222 Rea med bevis!", "+31644444444 Paket 1", "+31655555555 Paket 2")
 		})
 	})
 	t.Run("the owner vouches for the till", func(t *testing.T) {

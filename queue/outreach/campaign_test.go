@@ -329,7 +329,7 @@ func TestABatch(t *testing.T) {
 		refused(b.t, "all or nothing with a bad row", err, "rows_refused")
 		_, err = b.o.Batch(b.t.Context(), Campaign{Texts: map[string]string{"nl": "Bis [VERFALLDATUM]"}, Class: queue.Transactional}, list, false, "till")
 		refused(b.t, "a placeholder that nobody can fill", err, CodeUnknown)
-		_, err = b.o.Batch(b.t.Context(), Campaign{Texts: map[string]string{"nl": "Dag"}}, list[:1], false, "till")
+		_, err = b.o.Batch(b.t.Context(), Campaign{Texts: map[string]string{"nl": "Dag"}, Class: queue.Transactional}, list[:1], false, "till")
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -352,7 +352,7 @@ func TestMarketingToAListNeedsConsent(t *testing.T) {
 			name string
 			row  Recipient
 			c    Campaign
-			want int
+			want int // 0: nobody is left, and that is a refusal
 		}{
 			{"without", row, Campaign{Texts: text}, 0},
 			{"row says so", Recipient{To: anna, Consents: []string{Marketing}}, Campaign{Texts: text}, 1},
@@ -364,6 +364,10 @@ func TestMarketingToAListNeedsConsent(t *testing.T) {
 			{"no advertising", row, Campaign{Texts: text, Class: queue.Transactional}, 1},
 		} {
 			got, err := b.o.Batch(b.t.Context(), c.c, []Recipient{c.row}, false, "till")
+			if c.want == 0 {
+				refused(b.t, c.name, err, "rows_refused")
+				continue
+			}
 			if err != nil || got.Campaign.Recipients != c.want {
 				b.t.Errorf("%s: %+v, %v", c.name, got, err)
 			}
@@ -378,6 +382,18 @@ func TestMarketingToAListNeedsConsent(t *testing.T) {
 		} {
 			_, err := b.o.Batch(b.t.Context(), c.c, []Recipient{row}, false, "till")
 			refused(b.t, name, err, c.code)
+		}
+		// Who is left out counts where it is all or nothing, and is told.
+		both := []Recipient{{To: "+31687654321", Consents: []string{Marketing}}, row, row}
+		_, err := b.o.Batch(b.t.Context(), Campaign{Texts: text}, both, true, "till")
+		refused(b.t, "all or nothing", err, "rows_refused")
+		for _, words := range []string{"2 of 3 rows", "2 × there is no consent for marketing", "row 2: there is"} {
+			if !strings.Contains(err.Error(), words) {
+				b.t.Errorf("%v lacks %q", err, words)
+			}
+		}
+		if got, err := b.o.Batch(b.t.Context(), Campaign{Texts: text}, both, false, "till"); err != nil || got.Campaign.Recipients != 1 || got.Campaign.Excluded[0].Count != 2 {
+			b.t.Errorf("all that may: %+v, %v", got, err)
 		}
 		b.o.cfg.TillChecks = true
 		if got, err := b.o.Batch(b.t.Context(), Campaign{Texts: text}, []Recipient{row}, false, "till"); err != nil || got.Campaign.Recipients != 1 {

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -329,13 +330,12 @@ func (d *Drop) contacts(ctx context.Context, name string, f *File, opt DropOptio
 	}
 	rep, err := d.o.ImportFile(ctx, f, Import{
 		Replace: opt.Mode == "replace", AllOrNothing: opt.AllOrNothing, Columns: opt.Columns, How: cmp.Or(opt.How, "file "+name), By: "drop",
+		Refused: func(e RowError) { res.add(e.Row, "refused", "", e.Field+": "+e.Detail) },
 	})
 	if err != nil {
 		return err
 	}
-	for _, e := range rep.Errors {
-		res.add(e.Row, "refused", "", e.Field+": "+e.Detail)
-	}
+	res.byRow()
 	res.bad = rep.Refused > 0 && rep.Added+rep.Changed+rep.Same == 0
 	res.add(0, "read", "", fmt.Sprintf("%d rows: %d added, %d changed, %d as they were, %d removed, %d refused", rep.Rows, rep.Added, rep.Changed, rep.Same, rep.Removed, rep.Refused))
 	return nil
@@ -387,22 +387,18 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 		}
 		c.Dedupe = cmp.Or(c.Dedupe, new(bool))
 	}
+	got := map[string]int{}
 	started, err := d.o.batch(ctx, c, list, opt.AllOrNothing, "drop", func(tx *store.Tx, c *Campaign) error {
 		return drops.Put(tx, &dropped{Sum: sum, Campaign: c.Name, At: d.o.q.Now()})
+	}, func(e rowOf) {
+		got[e.state]++
+		res.add(e.Row, e.state, "", e.Field+": "+e.Detail)
 	})
+	res.byRow()
 	if err != nil {
 		return err
 	}
-	for _, e := range started.Errors {
-		res.add(e.Row, "refused", "", e.Field+": "+e.Detail)
-	}
-	for _, e := range started.Campaign.Excluded {
-		for _, who := range e.First {
-			n, _ := strconv.Atoi(strings.TrimPrefix(who, "row "))
-			res.add(n, "left out", "", e.Why)
-		}
-	}
-	res.add(0, "accepted", started.Campaign.Name, fmt.Sprintf("%d recipients, %d merged, %d refused", started.Campaign.Recipients, started.Campaign.Merged, len(started.Errors)))
+	res.add(0, "accepted", started.Campaign.Name, fmt.Sprintf("%d recipients, %d merged, %d left out, %d refused", started.Campaign.Recipients, got["merged"], got["left out"], got["refused"]))
 	for _, w := range started.Warnings {
 		res.add(0, "warning", started.Campaign.Name, w)
 	}
@@ -412,6 +408,7 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 // result is what is told about a file, row by row.
 type result struct {
 	rows [][]string
+	at   []int // of each the row that it is about; 0: the file
 	bad  bool
 }
 
@@ -420,7 +417,17 @@ func (r *result) add(row int, state, id, detail string) {
 	if row > 0 {
 		line = strconv.Itoa(row)
 	}
-	r.rows = append(r.rows, []string{line, state, id, strings.TrimPrefix(detail, ": ")})
+	r.rows, r.at = append(r.rows, []string{line, state, id, strings.TrimPrefix(detail, ": ")}), append(r.at, row)
+}
+
+// byRow puts what was told so far into the order of the file.
+func (r *result) byRow() { sort.Stable(r) }
+
+func (r *result) Len() int           { return len(r.rows) }
+func (r *result) Less(i, j int) bool { return r.at[i] < r.at[j] }
+func (r *result) Swap(i, j int) {
+	r.rows[i], r.rows[j] = r.rows[j], r.rows[i]
+	r.at[i], r.at[j] = r.at[j], r.at[i]
 }
 
 func (r *result) csv() []byte {

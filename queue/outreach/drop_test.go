@@ -2,6 +2,7 @@ package outreach
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,53 @@ func TestADroppedFileIsSent(t *testing.T) {
 		}
 		if m := b.messages()[0]; m.Class != queue.Marketing || m.Till != "drop" {
 			b.t.Errorf("%+v", m)
+		}
+	})
+}
+
+// The result of a list names every row that gets nothing, and a list of which
+// nobody may be written to is not done.
+func TestEveryRowOfADroppedListIsTold(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		f := b.folder()
+		defer f.halt()
+		var some, none, people strings.Builder
+		some.WriteString("mobil;samtycke\n0612345678;ja\n")
+		none.WriteString("mobil;samtycke\n")
+		people.WriteString("id;mobil\n")
+		for i := range 45 {
+			fmt.Fprintf(&some, "06876543%02d;nej\n", i)
+			fmt.Fprintf(&none, "06876543%02d;nej\n", i)
+		}
+		some.WriteString("12;ja\n06 12345678;ja\n")
+		for i := range mostErrors + 100 {
+			fmt.Fprintf(&people, "%d;12\n", i)
+		}
+		f.put("some.csv", some.String())
+		f.put("none.csv", none.String())
+		f.put("contacts.csv", people.String())
+		for _, name := range []string{"some", "none"} {
+			f.put(name+".txt", "Rea!")
+		}
+		b.later(12 * time.Second)
+		b.wants("Rea!")
+		got := f.has("some.csv.result")
+		lines := strings.Split(strings.TrimSpace(got), "\n")
+		if f.has("some.csv.done") == "" || strings.Count(got, ";left out;;there is no consent for marketing") != 45 || lines[1] != "3;left out;;there is no consent for marketing" {
+			b.t.Errorf("some of them:\n%s", got)
+		}
+		for _, want := range []string{"48;refused;;", "49;merged;;", "1 recipients, 1 merged, 45 left out, 1 refused"} {
+			if !strings.Contains(got, want) {
+				b.t.Errorf("the result lacks %q:\n%s", want, got)
+			}
+		}
+		got = f.has("none.csv.result")
+		if f.has("none.csv.err") == "" || strings.Count(got, ";left out;;") != 45 || !strings.Contains(got, "none of the 45 rows can be sent: 45 × there is no consent for marketing") {
+			b.t.Errorf("none of them:\n%s", got)
+		}
+		if n := strings.Count(f.has("contacts.csv.result"), ";refused;"); n != mostErrors+100 {
+			b.t.Errorf("%d contacts are told as refused", n)
 		}
 	})
 }

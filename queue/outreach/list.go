@@ -59,8 +59,8 @@ func (f *File) Recipients(channel string) (list []Recipient, own bool, err error
 			return strings.TrimSpace(row.Cells[i])
 		}
 		r.To, r.Lang, r.Contact, r.Ref = cell(to), strings.ToLower(cell(lang)), cell(contact), cell(ref)
-		for purpose := range strings.FieldsFuncSeq(cell(said), func(r rune) bool { return strings.ContainsRune("|, ", r) }) {
-			r.Consents = append(r.Consents, purpose)
+		for purpose := range strings.FieldsFuncSeq(cell(said), func(r rune) bool { return r == '|' || r == ',' }) {
+			r.Consents = append(r.Consents, strings.TrimSpace(purpose)) // a purpose may have blanks in it: geen sms
 		}
 		if on, err := readYesNo(cell(agreed)); err == nil && on {
 			r.Consents = append(r.Consents, Marketing)

@@ -92,6 +92,6 @@ func (o *Outreach) chosen(c *Campaign, now time.Time) (*selection, *Imported, er
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := o.fromList(c, list, rep)
+	s, err := o.fromList(c, list, rep, nil)
 	return s, rep, err
 }

@@ -139,7 +139,7 @@ func (o *Outreach) Agreed(d queue.Draft, said Said) error {
 	if err != nil || why == "" {
 		return err
 	}
-	return invalid(whoField(d), "no_consent", "class marketing needs consent, and here %s. Send what the reader agreed to in consents or the proof in consent, note it with the contact, or set [consent] till_checks if the till asks everybody; what is no advertising is of class transactional", why)
+	return invalid(whoField(d), "no_consent", "this is advertising (class marketing): %s. Send what the reader agreed to in consents or the proof in consent, note it with the contact, or set [consent] till_checks if the till asks everybody; what is no advertising is of class transactional", why)
 }
 
 // reached is a number or an address in the spelling that is kept.

@@ -25,6 +25,36 @@ type selection struct {
 	names  Names
 
 	byNumber map[string]bool
+	firstOut RowError    // of a list: the first row that was left out
+	tell     func(rowOf) // of a list: hears of every row that gets nothing; nil: nobody does
+}
+
+// rowOf is a row of a list that gets nothing, and what became of it: refused,
+// left out, merged.
+type rowOf struct {
+	RowError
+	state string
+}
+
+func (s *selection) told(state string, e RowError) {
+	if s.tell != nil {
+		s.tell(rowOf{e, state})
+	}
+}
+
+func (s *selection) refuse(rep *Imported, row int, err error) {
+	rep.refuse(row, err)
+	s.told("refused", rowError(row, err))
+}
+
+// leaveOut notes why a row of a list gets nothing.
+func (s *selection) leaveOut(row int, why string) {
+	e := RowError{Row: row, Detail: why}
+	if s.firstOut.Row == 0 {
+		s.firstOut = e
+	}
+	s.left.add(fmt.Sprintf("row %d", row), why)
+	s.told("left out", e)
 }
 
 // take puts a recipient on the list, unless the number is there already.
@@ -32,6 +62,7 @@ func (s *selection) take(r Recipient, number string, dedupe bool) {
 	if dedupe {
 		if s.byNumber[number] {
 			s.merged++
+			s.told("merged", RowError{Row: r.Row, Detail: "another row reaches the same one"})
 			return
 		}
 		s.byNumber[number] = true
@@ -92,8 +123,8 @@ func (o *Outreach) namesOfBookings(s *selection) error {
 
 // fromList checks a list that was handed over. What is wrong with a row is in
 // the account, and the row gets nothing.
-func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*selection, error) {
-	s := &selection{names: Names{}, byNumber: map[string]bool{}}
+func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported, tell func(rowOf)) (*selection, error) {
+	s := &selection{names: Names{}, byNumber: map[string]bool{}, tell: tell}
 	dedupe := c.Dedupe == nil || *c.Dedupe
 	now := o.q.Now()
 	err := o.db.View(func(tx *store.Tx) error {
@@ -109,12 +140,12 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 				err = r.Proof.checkFor(c.Consent.RequireAll, "consent", now)
 			}
 			if err != nil {
-				rep.refuse(r.Row, err)
+				s.refuse(rep, r.Row, err)
 				continue
 			}
 			who, number, err := o.addressee(tx, c.Channel, &r)
 			if bad, ok := errors.AsType[*queue.Invalid](err); ok {
-				rep.refuse(r.Row, bad)
+				s.refuse(rep, r.Row, bad)
 				continue
 			}
 			if err != nil {
@@ -125,7 +156,7 @@ func (o *Outreach) fromList(c *Campaign, list []Recipient, rep *Imported) (*sele
 				return err
 			}
 			if why != "" {
-				s.left.add(fmt.Sprintf("row %d", r.Row), why)
+				s.leaveOut(r.Row, why)
 				continue
 			}
 			if r.To != "" {
@@ -425,11 +456,12 @@ func writeSheets(tx *store.Tx, name string, list []Recipient) (pages int, err er
 // commit and never waits for sending; the campaign's name is the id it is asked
 // by. Error: *queue.Invalid.
 func (o *Outreach) Batch(ctx context.Context, c Campaign, list []Recipient, allOrNothing bool, till string) (*Started, error) {
-	return o.batch(ctx, c, list, allOrNothing, till, func(*store.Tx, *Campaign) error { return nil })
+	return o.batch(ctx, c, list, allOrNothing, till, func(*store.Tx, *Campaign) error { return nil }, nil)
 }
 
-// batch is Batch with what the caller has to commit with it.
-func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allOrNothing bool, till string, also func(*store.Tx, *Campaign) error) (*Started, error) {
+// batch is Batch with what the caller has to commit with it, and a listener who
+// hears of every row that gets nothing.
+func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allOrNothing bool, till string, also func(*store.Tx, *Campaign) error, tell func(rowOf)) (*Started, error) {
 	c.Kind, c.Till = KindBatch, till
 	if c.Name == "" {
 		c.Name = "b" + strings.ToLower(rand.Text()[:16])
@@ -454,7 +486,7 @@ func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allO
 		return nil, err
 	}
 	rep := &Imported{Rows: len(list), Errors: []RowError{}}
-	s, err := o.fromList(&c, list, rep)
+	s, err := o.fromList(&c, list, rep, tell)
 	if err != nil {
 		return nil, err
 	}
@@ -463,13 +495,8 @@ func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allO
 	if err != nil {
 		return nil, err
 	}
-	if allOrNothing && rep.Refused > 0 {
-		e := rep.Errors[0]
-		return nil, invalid("recipients", "rows_refused", "%d of %d rows cannot be sent, and all_or_nothing is set. The first is row %d: %s", rep.Refused, rep.Rows, e.Row, e.Detail)
-	}
-	if len(s.list) == 0 && rep.Refused > 0 {
-		e := rep.Errors[0]
-		return nil, invalid("recipients", "rows_refused", "none of the %d rows can be sent. The first is row %d: %s", rep.Rows, e.Row, e.Detail)
+	if none := len(s.list) == 0; none || allOrNothing && rep.Refused+s.left.total() > 0 {
+		return nil, s.nobody(rep, none)
 	}
 	started, err := o.launch(ctx, &c, s, till, func(tx *store.Tx) error { return also(tx, &c) })
 	if err != nil {
@@ -478,6 +505,27 @@ func (o *Outreach) batch(ctx context.Context, c Campaign, list []Recipient, allO
 	started.Errors = rep.Errors
 	started.Estimate = o.estimate(&c, c.Due, len(s.list), parts)
 	return started, nil
+}
+
+// nobody says why a list is not sent, or not in part: how many of its rows get
+// nothing for which reason, and the first of them.
+func (s *selection) nobody(rep *Imported, none bool) error {
+	first := s.firstOut
+	if len(rep.Errors) > 0 && (first.Row == 0 || rep.Errors[0].Row < first.Row) {
+		first = rep.Errors[0]
+	}
+	var whys []string
+	for _, l := range s.left.list {
+		whys = append(whys, fmt.Sprintf("%d × %s", l.Count, l.Why))
+	}
+	if rep.Refused > 0 {
+		whys = append(whys, fmt.Sprintf("%d × something in the row is wrong", rep.Refused))
+	}
+	begin := fmt.Sprintf("none of the %d rows can be sent", rep.Rows)
+	if !none {
+		begin = fmt.Sprintf("%d of %d rows cannot be sent, and all_or_nothing is set", rep.Refused+s.left.total(), rep.Rows)
+	}
+	return invalid("recipients", "rows_refused", "%s: %s. The first is row %d: %s", begin, strings.Join(whys, "; "), first.Row, first.Detail)
 }
 
 // dryRows writes every text once and drops the rows for which it cannot be.
@@ -495,7 +543,7 @@ func (o *Outreach) dryRows(c *Campaign, t *Stored, s *selection, rep *Imported) 
 	for _, r := range s.list {
 		n, err := o.dryRow(w, c, &r, shared)
 		if bad, ok := errors.AsType[*queue.Invalid](err); ok {
-			rep.refuse(r.Row, bad)
+			s.refuse(rep, r.Row, bad)
 			continue
 		}
 		if err != nil {

@@ -315,27 +315,27 @@ func (f *forwarder) carry(tx *store.Tx, came []arrival, together bool) error {
 // again writes the mails anew that were forgotten for one of several persons
 // before they had left.
 func (f *forwarder) again(ctx context.Context) error {
-	any := false
+	owed := false
 	err := f.o.db.View(func(tx *store.Tx) error {
 		for range byAgain.Keys(tx, nil) {
-			any = true
+			owed = true
 			return nil
 		}
 		return nil
 	})
-	if err != nil || !any {
+	if err != nil || !owed {
 		return err
 	}
 	return f.o.commit(ctx, func(tx *store.Tx) error {
-		var owed []*forwarded
+		var rows []*forwarded
 		for _, pk := range byAgain.Keys(tx, nil) {
 			row, err := forwards.Get(tx, pk)
 			if err != nil {
 				return err
 			}
-			owed = append(owed, row)
+			rows = append(rows, row)
 		}
-		for _, row := range owed {
+		for _, row := range rows {
 			if err := f.rewrite(tx, row); err != nil {
 				return err
 			}

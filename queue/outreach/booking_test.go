@@ -136,32 +136,6 @@ func TestACancelledBookingStopsAReminderInALane(t *testing.T) {
 	})
 }
 
-func TestARemindersWindow(t *testing.T) {
-	zone := amsterdam(t)
-	at := func(s string) time.Time {
-		v, err := time.ParseInLocation("2006-01-02 15:04", s, zone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	for _, c := range []struct{ name, due, latest, from, to, want string }{
-		{"inside", "2026-12-03 14:30", "2026-12-04 13:30", "08:00", "21:00", "2026-12-03 14:30"},
-		{"before it opens: forward", "2026-12-04 06:30", "2026-12-04 08:30", "08:00", "21:00", "2026-12-04 08:00"},
-		{"before it opens, and too near: the evening before", "2026-12-04 06:30", "2026-12-04 07:30", "08:00", "21:00", "2026-12-03 21:00"},
-		{"after it closed: the next morning", "2026-12-03 22:30", "2026-12-04 09:00", "08:00", "21:00", "2026-12-04 08:00"},
-		{"after it closed, and too near: that evening", "2026-12-03 22:30", "2026-12-04 07:30", "08:00", "21:00", "2026-12-03 21:00"},
-		{"only an opening", "2026-12-03 23:30", "2026-12-04 09:00", "08:00", "", "2026-12-03 23:30"},
-		{"no window", "2026-12-03 03:00", "2026-12-03 04:00", "", "", "2026-12-03 03:00"},
-		{"the night the clock goes back", "2026-10-25 02:30", "2026-10-25 07:00", "08:00", "21:00", "2026-10-24 21:00"},
-		{"the night the clock goes forward", "2027-03-28 03:30", "2027-03-28 09:00", "08:00", "21:00", "2027-03-28 08:00"},
-	} {
-		if got := (window{c.from, c.to}).fit(at(c.due), at(c.latest), zone); !got.Equal(at(c.want)) {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
-	}
-}
-
 func TestABookingMadeLateIsNotRemindedOf(t *testing.T) {
 	for late, want := range map[string]int{"skip": 1, "now": 2} {
 		inBox(t, func(b *box) {

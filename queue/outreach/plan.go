@@ -257,13 +257,10 @@ func (r *Rule) reminderAt(b *Booking, zone *time.Location) (time.Time, bool) {
 		h, m, _ := clockOf(r.On.At) // was checked
 		due = at(due.In(zone), h, m, zone)
 	}
-	latest := of
 	if span.Before() {
-		latest = r.limit(b, zone)
-	} else {
-		latest = due.AddDate(1, 0, 0)
+		return r.window().fit(due, r.limit(b, zone), zone), true
 	}
-	return (window{r.NotBefore, r.NotAfter}).fit(due, latest, zone), true
+	return r.window().after(due, zone), true
 }
 
 // limit is the last moment at which a reminder still helps.
@@ -293,7 +290,7 @@ func (o *Outreach) firsts(tx *store.Tx, was, c *Contact, now time.Time) error {
 				p.Due = r.runAt(now.In(o.cfg.Location).AddDate(0, 0, 1), o.cfg.Location)
 			}
 		}
-		p.Due = (window{r.NotBefore, r.NotAfter}).fit(p.Due, p.Due.AddDate(0, 0, 2), o.cfg.Location)
+		p.Due = r.window().after(p.Due, o.cfg.Location)
 		if err := plans.Put(tx, p); err != nil {
 			return err
 		}

@@ -318,11 +318,13 @@ var (
 	usualMargin  = Span{Rest: time.Hour}
 )
 
-// runAt is when a daily rule looks at a day.
+// runAt is when a daily rule looks at a day, inside its window.
 func (r *Rule) runAt(day time.Time, zone *time.Location) time.Time {
 	h, m, _ := clockOf(cmp.Or(r.On.At, usualAt)) // was checked
-	return at(day, h, m, zone)
+	return r.window().sameDay(at(day, h, m, zone), zone)
 }
+
+func (r *Rule) window() window { return window{r.NotBefore, r.NotAfter} }
 
 // until is how late the run of a day may be.
 func (r *Rule) until(day time.Time, zone *time.Location) time.Time {
@@ -331,7 +333,14 @@ func (r *Rule) until(day time.Time, zone *time.Location) time.Time {
 	}
 	if r.On.Event == OnBirthday || r.On.Event == OnDay {
 		h, m, _ := clockOf(cmp.Or(r.NotAfter, birthdayUntil))
-		return at(day, h, m, zone)
+		begins, ends := r.runAt(day, zone), at(day, h, m, zone)
+		switch {
+		case ends.After(begins):
+			return ends
+		case r.NotAfter != "":
+			return begins.Add(grace)
+		}
+		return at(day.AddDate(0, 0, 1), 0, 0, zone)
 	}
 	return usualCatchUp.From(r.runAt(day, zone), zone)
 }

@@ -141,6 +141,9 @@ func (o *Outreach) dueRule(ctx context.Context, r *Rule, now time.Time) (next ti
 			return r.runAt(today.AddDate(0, 0, 1), zone), nil
 		}
 	}
+	if opens := r.window().after(now, zone); opens.After(now) && opens.Before(r.until(today, zone)) {
+		return opens, nil // it is late, and so late in the evening that it waits for the morning
+	}
 	if err := o.runRule(ctx, r, today, now); err != nil {
 		return now, err
 	}

@@ -194,7 +194,7 @@ func (d *dailyRun) of(tx *store.Tx, c *Contact) (list []Upcoming, err error) {
 			continue
 		}
 		if u.At.Before(d.now) {
-			u.At = d.now
+			u.At = d.r.window().after(d.now, d.o.cfg.Location)
 		}
 		if u.Why, err = refusesContact(tx, c, &d.r.Consent, d.r.Channel, nil); err != nil {
 			return nil, err

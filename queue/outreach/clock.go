@@ -171,6 +171,17 @@ func (s Span) From(t time.Time, zone *time.Location) time.Time {
 // Before says whether the span goes back.
 func (s Span) Before() bool { return s.Days < 0 || s.Rest < 0 }
 
+// wholeDays: it has no hours, or so many that they are days; those it counts as
+// days from then on, so that -PT72H is -P3D.
+func (s *Span) wholeDays() bool {
+	const day = 24 * time.Hour
+	if s.Rest%day != 0 {
+		return false
+	}
+	s.Days, s.Rest = s.Days+int(s.Rest/day), 0
+	return true
+}
+
 // IsZero: no span at all.
 func (s Span) IsZero() bool { return s == Span{} }
 

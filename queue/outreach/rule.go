@@ -192,6 +192,8 @@ func (t *Trigger) check() error {
 		return invalid("on.of", "unknown_value", "%q is not known here. Use start or end", t.Of)
 	case t.Leap != "" && t.Leap != "02-28" && t.Leap != "03-01":
 		return invalid("on.leap", "unknown_value", "who was born on 29 February is congratulated on 02-28 or 03-01 in other years")
+	case slices.Contains(uses, "field") && !t.Offset.wholeDays():
+		return invalid("on.offset", "out_of_range", "%s is looked at once a day, so that an offset is whole days: -P3D is three days before. Say in on.at at what time of the day", t.Event)
 	case t.Event == OnDay && !isDate(t.Day) && !isDate("2024-"+t.Day):
 		return invalid("on.day", "date_invalid", "%q is no day. Write 2027-12-24, or 12-24 for every year", t.Day)
 	}

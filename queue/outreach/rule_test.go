@@ -1,6 +1,7 @@
 package outreach
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -307,6 +308,29 @@ func TestWhatARuleCannotBe(t *testing.T) {
 			}
 			_, err := b.o.PutRule(b.t.Context(), c.r, "till")
 			refused(b.t, name, err, c.code)
+		}
+	})
+}
+
+// Hours that are days are counted as days; others are refused, for a daily rule
+// has none.
+func TestTheOffsetOfADateIsWholeDays(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		b.contact(Contact{ID: "c1", FirstName: "Anna", Number: anna, Attrs: Attributes{"expires": {Type: TypeDate, Text: "2026-11-29"}}})
+		b.template("soon", "{first_name}, {expires}")
+		r := Rule{Name: "soon", On: Trigger{Event: OnDate, Field: "expires", Offset: Span{Rest: -72 * time.Hour}}, Template: "soon", Class: queue.Transactional}
+		if got := b.rule(r); got.On.Offset != (Span{Days: -3}) {
+			b.t.Errorf("-PT72H is kept as %s", got.On.Offset)
+		}
+		up, err := b.o.Upcoming("soon", b.q.Now().AddDate(0, 0, 7))
+		if err != nil || len(up) != 1 || !up[0].At.Equal(clock(b, "2026-11-26T10:00")) {
+			b.t.Errorf("three days before the 29th: %+v, %v", up, err)
+		}
+		r.On.Offset = Span{Rest: -36 * time.Hour}
+		_, err = b.o.PutRule(b.t.Context(), r, "till")
+		if bad, ok := errors.AsType[*queue.Invalid](err); !ok || bad.Field != "on.offset" {
+			b.t.Errorf("a day and a half before a date: %v", err)
 		}
 	})
 }

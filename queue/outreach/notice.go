@@ -182,7 +182,7 @@ func cmpName(c *Campaign) string {
 	return c.Name
 }
 
-// tellRun tells of a run that wrote to nobody.
+// tellRun tells of a run that wrote to nobody, or of days that it missed.
 func (o *Outreach) tellRun(tx *store.Tx, r *Rule, run *Run) error {
 	code, empty := "empty", true
 	detail := fmt.Sprintf("matched %d", run.Matched)

@@ -205,8 +205,13 @@ func (o *Outreach) runRule(ctx context.Context, r *Rule, day, now time.Time) err
 		if err := rules.Put(tx, fresh); err != nil {
 			return err
 		}
+		if len(s.list) == 0 || len(run.Missed) > 0 {
+			if err := o.tellRun(tx, fresh, run); err != nil {
+				return err
+			}
+		}
 		if len(s.list) == 0 {
-			return o.tellRun(tx, fresh, run)
+			return nil
 		}
 		c.State, c.Created, c.Started, c.Updated, c.Due = CampaignWaiting, now, now, now, now
 		c.Recipients, c.Excluded = len(s.list), s.left.list

@@ -1,8 +1,10 @@
 package outreach
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"time"
@@ -400,29 +402,39 @@ func (o *Outreach) dueOf(tx *store.Tx, c *Campaign, now time.Time) (due, until t
 // Campaign returns a campaign, batch or run. Error: ErrNotFound.
 func (o *Outreach) Campaign(name string) (*Campaign, error) { return get(o.db, campaigns, name) }
 
-// Campaigns lists those of one kind, by name.
+// Campaigns lists those of one kind, the newest first, from the one after a
+// cursor that an earlier answer gave. Error: *queue.Invalid about the cursor.
 func (o *Outreach) Campaigns(kind Kind, after string, limit int) (list []Campaign, next string, err error) {
 	if limit <= 0 {
 		limit = usualPage
 	}
 	limit = min(limit, maxPage)
-	var from []byte
+	prefix := store.Str(string(kind))
+	end := store.End(prefix)
 	if after != "" {
-		from = append(store.Str(after), 0)
+		rest, err := hex.DecodeString(after)
+		if err != nil {
+			return nil, "", invalid("after", "cursor_invalid", "after must be the next of an earlier answer. Leave it out to begin")
+		}
+		end = append(prefix[:len(prefix):len(prefix)], rest...)
 	}
 	err = o.db.View(func(tx *store.Tx) error {
-		for c, err := range campaigns.Scan(tx, from) {
+		var last []byte
+		for key, name := range byMade.KeysBack(tx, end) {
+			if !bytes.HasPrefix(key, prefix) {
+				return nil
+			}
+			if len(list) == limit {
+				next = hex.EncodeToString(last)
+				return nil
+			}
+			c, err := campaigns.Get(tx, name)
 			if err != nil {
 				return err
 			}
-			if c.Kind != kind {
-				continue
+			if c != nil {
+				list, last = append(list, *c), bytes.Clone(key[len(prefix):])
 			}
-			if len(list) == limit {
-				next = list[limit-1].Name
-				return nil
-			}
-			list = append(list, *c)
 		}
 		return nil
 	})

@@ -503,3 +503,35 @@ func TestABatchKeepsTheLimitOfItsTill(t *testing.T) {
 		}
 	})
 }
+
+// The history begins with what was made last, and pages go on from there.
+func TestCampaignsAreListedNewestFirst(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		made := []string{"m", "z", "a", "k", "b"}
+		for _, name := range made {
+			b.campaign(Campaign{Name: name, Texts: map[string]string{"nl": "x"}, Audience: everybody, Class: queue.Transactional})
+			b.later(time.Minute)
+		}
+		slices.Reverse(made)
+		var got []string
+		for after := ""; ; {
+			list, next, err := b.o.Campaigns(KindCampaign, after, 2)
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			for _, c := range list {
+				got = append(got, c.Name)
+			}
+			if after = next; next == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, made) {
+			b.t.Errorf("%q, want %q", got, made)
+		}
+		if _, _, err := b.o.Campaigns(KindCampaign, "no cursor", 2); err == nil {
+			b.t.Error("a cursor that is none was read")
+		}
+	})
+}

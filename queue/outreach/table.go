@@ -102,7 +102,11 @@ var (
 		}
 		return [][]byte{store.Join(store.Str(c.When.Event), store.Str(c.Name))}
 	})
-	campaigns = store.NewTable("campaign", (*Campaign).key, byActive, byTiming)
+	// kind · made · name: the history.
+	byMade = store.NewIndex("campaign.made", func(c *Campaign) [][]byte {
+		return [][]byte{store.Join(store.Str(string(c.Kind)), store.Time(c.Created), store.Str(c.Name))}
+	})
+	campaigns = store.NewTable("campaign", (*Campaign).key, byActive, byTiming, byMade)
 	// campaign · page: recipients, a hundred to a row.
 	sheets = store.NewTable("campaign.page", (*sheet).key)
 )

@@ -106,6 +106,8 @@ var whys = []struct{ before, after, key string }{
 	{"it was too late to remind", "", "why_too_late"},
 	{"the box was off when it was due", "", "why_box_off"},
 	{"erased", "", "why_erased"},
+	{"the event had begun", "", "why_event_begun"},
+	{"the campaign was stopped", "", "why_campaign_stopped"},
 }
 
 // Reason tells in the language of the page why somebody is not written to.

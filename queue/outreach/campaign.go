@@ -79,6 +79,7 @@ type Campaign struct {
 	Page    int       `json:"page,omitempty"` // the next recipient: page and place
 	Place   int       `json:"place,omitempty"`
 	Back    int       `json:"back,omitempty"`  // pages taken back while it moves or stops
+	Kept    bool      `json:"kept,omitempty"`  // moving: a person paused it, and it stays so
 	Burst   int       `json:"burst,omitempty"` // handed over since the last pause
 	Next    time.Time `json:"next,omitzero"`   // not before
 	HandedT time.Time `json:"handed_at,omitzero"`
@@ -103,7 +104,7 @@ const (
 	CampaignHanded   CampaignState = "handed"   // all are; some have not left yet
 	CampaignPaused   CampaignState = "paused"   // by a person
 	CampaignResuming CampaignState = "resuming" // what was held is let go
-	CampaignMoving   CampaignState = "moving"   // its event was moved: what has not left is taken back
+	CampaignMoving   CampaignState = "moving"   // its event was moved: what has not left is taken back, then it waits again or stays paused
 	CampaignStopping CampaignState = "stopping" //
 	CampaignStopped  CampaignState = "stopped"  // what had not left never will
 	CampaignDone     CampaignState = "done"

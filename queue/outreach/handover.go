@@ -102,11 +102,11 @@ func (o *Outreach) move(ctx context.Context, c *Campaign, to CampaignState, code
 
 // handOver gives the queue as many messages as the throttle allows now.
 func (o *Outreach) handOver(ctx context.Context, c *Campaign, now time.Time) (again time.Time, err error) {
-	if !c.Until.IsZero() && !c.Until.After(now) {
-		return now, o.handedOver(ctx, c, "too_late")
-	}
-	if c.Page >= c.Pages {
+	switch {
+	case c.Page >= c.Pages:
 		return now, o.handedOver(ctx, c, "handed")
+	case !c.Until.IsZero() && !c.Until.After(now):
+		return now, o.tooLate(ctx, c)
 	}
 	most := c.Throttle.now(c.Burst)
 	work, err := o.readWork(c, most)
@@ -333,12 +333,63 @@ func (o *Outreach) handedOver(ctx context.Context, c *Campaign, code string) err
 		if err != nil || now == nil || now.State != CampaignRunning {
 			return err
 		}
-		now.State, now.HandedT, now.Updated = CampaignHanded, o.q.Now(), o.q.Now()
-		if err := o.noteCampaign(tx, now, code, ""); err != nil {
-			return err
+		return o.endHandOver(tx, now, code)
+	})
+}
+
+func (o *Outreach) endHandOver(tx *store.Tx, c *Campaign, code string) error {
+	c.State, c.HandedT, c.Updated = CampaignHanded, o.q.Now(), o.q.Now()
+	if err := o.noteCampaign(tx, c, code, ""); err != nil {
+		return err
+	}
+	return campaigns.Put(tx, c)
+}
+
+// Why those get nothing whose turn never came.
+const (
+	whyLate    = "the event had begun"
+	whyStopped = "the campaign was stopped"
+)
+
+// tooLate leaves out some pages of those whose turn had not come when the event
+// began, and ends the hand-over with the last.
+func (o *Outreach) tooLate(ctx context.Context, c *Campaign) error {
+	return o.db.Commit(ctx, func(tx *store.Tx) error {
+		now, err := campaigns.Get(tx, c.key())
+		if err != nil || now == nil || now.State != CampaignRunning || now.Page != c.Page || now.Place != c.Place {
+			return err // paused, moved or stopped meanwhile
+		}
+		for n := 0; n < handTogether && now.Page < now.Pages; n++ {
+			if err := leaveOut(tx, now, now.Page, whyLate); err != nil {
+				return err
+			}
+			now.Page, now.Place = now.Page+1, 0
+		}
+		if now.Page >= now.Pages {
+			return o.endHandOver(tx, now, "too_late")
 		}
 		return campaigns.Put(tx, now)
 	})
+}
+
+// leaveOut tells of everybody on a page who has no message that they get none.
+func leaveOut(tx *store.Tx, c *Campaign, page int, why string) error {
+	s, err := sheets.Get(tx, (&sheet{Campaign: c.Name, Page: page}).key())
+	if err != nil || s == nil {
+		return err
+	}
+	n := 0
+	for i := range s.List {
+		if r := &s.List[i]; r.Msg == 0 && r.Why == "" {
+			r.Why = why
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	c.Refused += n
+	return sheets.Put(tx, s)
 }
 
 // letGo releases what a pause held, some pages at a time, and goes on.
@@ -448,9 +499,17 @@ func (o *Outreach) takeBackPage(ctx context.Context, c *Campaign) error {
 				return err
 			}
 		}
+		if now.State == CampaignStopping {
+			if err := leaveOut(tx, now, now.Back, whyStopped); err != nil {
+				return err
+			}
+		}
 		now.Back++
 		if now.State == CampaignMoving && now.Back >= now.Pages {
 			now.State, now.Page, now.Place, now.Burst, now.Back = CampaignWaiting, 0, 0, 0, 0
+			if now.Kept {
+				now.State, now.Kept = CampaignPaused, false // only a person lets it go on
+			}
 			if err := o.noteCampaign(tx, now, "moved", ""); err != nil {
 				return err
 			}

@@ -146,6 +146,7 @@ func (o *Outreach) retime(tx *store.Tx, b *Booking, now time.Time) error {
 		case c.State == CampaignWaiting || c.State == CampaignPaused && c.Handed == 0:
 			c.Due, c.Until, c.Next = due, until, time.Time{}
 		default:
+			c.Kept = c.State == CampaignPaused || c.State == CampaignMoving && c.Kept
 			c.State, c.Back, c.Due, c.Until, c.Next = CampaignMoving, 0, due, until, time.Time{}
 			if err := o.noteCampaign(tx, c, "moving", ""); err != nil {
 				return err

@@ -458,7 +458,7 @@ func (s *Site) actOnRule(w http.ResponseWriter, r *http.Request) {
 		_, err = s.outreach.PutRule(r.Context(), *rule, p.till())
 	case "delete":
 		back = "/rules"
-		err = s.outreach.DeleteRule(r.Context(), name)
+		err = s.outreach.DeleteRule(r.Context(), name, p.till())
 	default:
 		err = queue.ErrNotFound
 	}

@@ -300,7 +300,7 @@ func (o *Outreach) accept(tx *store.Tx, c *Campaign, w *work) error {
 		c.count(it.msg, 1)
 		w.sent++
 		if c.Kind == KindRun {
-			if err := occasions.Put(tx, &occasion{Rule: c.Rule, Owner: ownerContact + r.Contact, Key: r.Occasion, At: now, Msg: r.Msg}); err != nil {
+			if err := occasions.Put(tx, &occasion{Rule: c.Rule, Owner: ownerContact + r.Contact, Key: r.Occasion, At: now, Msg: r.Msg, Run: c.Name}); err != nil {
 				return err
 			}
 		}
@@ -440,13 +440,13 @@ func (s *sheet) list() []Recipient {
 // takeBackPage takes back what has not left of one page of a campaign that is
 // stopped or moved. Who got theirs keeps it, and is not written to again.
 func (o *Outreach) takeBackPage(ctx context.Context, c *Campaign) error {
-	why := queue.Because("campaign_stopped")
-	if c.State == CampaignMoving {
-		why = queue.Because("booking_changed")
-	}
 	var flying []queue.ID
 	err := o.db.Commit(ctx, func(tx *store.Tx) error {
 		flying = nil
+		why, err := whyTaken(tx, c)
+		if err != nil {
+			return err
+		}
 		s, err := sheets.Get(tx, (&sheet{Campaign: c.Name, Page: c.Back}).key())
 		if err != nil {
 			return err
@@ -517,6 +517,19 @@ func (o *Outreach) takeBackPage(ctx context.Context, c *Campaign) error {
 		now.Updated = o.q.Now()
 		return campaigns.Put(tx, now)
 	})
+}
+
+// whyTaken is what a message that is taken back says of itself.
+func whyTaken(tx *store.Tx, c *Campaign) (queue.Reason, error) {
+	if c.State == CampaignMoving {
+		return queue.Because("booking_changed"), nil
+	}
+	if c.Kind == KindRun {
+		if r, err := rules.Get(tx, store.Str(c.Rule)); err != nil || r == nil || r.Off {
+			return queue.Because("rule_off"), err
+		}
+	}
+	return queue.Because("campaign_stopped"), nil
 }
 
 // settle looks whether everything of a campaign has its end, and tells.

@@ -33,6 +33,7 @@ type occasion struct {
 	Msg   queue.ID  `json:"msg,omitzero"`
 	Why   string    `json:"why,omitempty"`  // nothing was sent: why
 	Gone  bool      `json:"gone,omitempty"` // it was taken back: what a lane still holds must not go again
+	Run   string    `json:"run,omitempty"`  // of a daily rule: the list it stands in
 }
 
 // replan takes back what a booking's change makes wrong and plans what follows
@@ -126,21 +127,16 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 		if b.Status.over() && event == "" && !reminder {
 			continue // what tells of the end itself
 		}
-		m, err := o.q.LookTx(tx, oc.Msg)
+		taken, air, err := o.unsay(tx, oc, queue.Because("booking_changed"), "")
 		if err != nil {
 			return err
 		}
-		if m == nil || !m.State.Waits() || m.State == queue.Sent || m.State == queue.Unknown {
+		if !taken {
 			continue
-		}
-		air, err := o.q.StopTx(tx, oc.Msg, queue.Because("booking_changed"), "")
-		if err != nil {
-			return err
 		}
 		if air {
 			*flying = append(*flying, oc.Msg)
 		}
-		oc.Gone = true
 		if err := occasions.Put(tx, oc); err != nil {
 			return err
 		}
@@ -298,27 +294,12 @@ func (o *Outreach) firsts(tx *store.Tx, was, c *Contact, now time.Time) error {
 	return nil
 }
 
-func deletePlansOf(tx *store.Tx, rule string) error {
-	var keys [][]byte
-	for p, err := range plans.Scan(tx, nil) {
-		if err != nil {
-			return err
-		}
-		if p.Rule == rule {
-			keys = append(keys, p.key())
-		}
-	}
-	for _, key := range keys {
-		if err := plans.Delete(tx, key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // replanRule plans the reminders of a rule that was changed. Notices that wait
 // for their moment stay: they tell of what has happened.
-func (o *Outreach) replanRule(ctx context.Context, r *Rule) error {
+func (o *Outreach) replanRule(ctx context.Context, r *Rule, by string) error {
+	if r.Off {
+		return o.silence(ctx, r.Name, by)
+	}
 	if r.On.Event != OnReminder {
 		return nil
 	}

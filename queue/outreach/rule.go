@@ -201,7 +201,7 @@ func (t *Trigger) check() error {
 }
 
 // PutRule adds a rule or replaces it. What the old one had planned is planned
-// anew. Error: *queue.Invalid.
+// anew; one that is off takes back what has not left. Error: *queue.Invalid.
 func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error) {
 	if err := o.normalRule(&r); err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error
 	if err != nil {
 		return nil, err
 	}
-	return &r, o.replanRule(ctx, &r)
+	return &r, o.replanRule(ctx, &r, by)
 }
 
 // registerNames are the names that some contact, and some booking, has a value
@@ -299,14 +299,14 @@ func (o *Outreach) Rules(after string, limit int) ([]Rule, string, error) {
 	return page(o.db, rules, after, limit, func(r *Rule) string { return r.Name })
 }
 
-// DeleteRule removes a rule and what it had planned. Error: ErrNotFound.
-func (o *Outreach) DeleteRule(ctx context.Context, name string) error {
-	return o.commit(ctx, func(tx *store.Tx) error {
-		if err := deleteKnown(tx, rules, name); err != nil {
-			return err
-		}
-		return deletePlansOf(tx, name)
-	})
+// DeleteRule removes a rule and takes back what it had planned and written that
+// has not left. Error: ErrNotFound.
+func (o *Outreach) DeleteRule(ctx context.Context, name, by string) error {
+	err := o.commit(ctx, func(tx *store.Tx) error { return deleteKnown(tx, rules, name) })
+	if err != nil {
+		return err
+	}
+	return o.silence(ctx, name, by)
 }
 
 // defaults of a rule that names none.

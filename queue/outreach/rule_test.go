@@ -167,7 +167,7 @@ func TestNeverTwiceForTheSameOccasion(t *testing.T) {
 		b.close()
 		b.open()
 		b.contact(Contact{ID: "m1", FirstName: "Maximilian", Number: anna, Birthday: "1980-11-25"})
-		if err := b.o.DeleteRule(b.t.Context(), "birthday"); err != nil {
+		if err := b.o.DeleteRule(b.t.Context(), "birthday", "till"); err != nil {
 			b.t.Fatal(err)
 		}
 		b.rule(r)
@@ -331,6 +331,36 @@ func TestTheOffsetOfADateIsWholeDays(t *testing.T) {
 		_, err = b.o.PutRule(b.t.Context(), r, "till")
 		if bad, ok := errors.AsType[*queue.Invalid](err); !ok || bad.Field != "on.offset" {
 			b.t.Errorf("a day and a half before a date: %v", err)
+		}
+	})
+}
+
+// Days that were missed are told of also when the day has somebody.
+func TestMissedDaysAreToldBesideARunThatTookPlace(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		b.contact(Contact{ID: "c1", FirstName: "Anna", Number: anna, Birthday: "1990-11-28"})
+		b.template("wish", "Gefeliciteerd {first_name}")
+		b.rule(Rule{Name: "birthday", On: Trigger{Event: OnBirthday, At: "10:00"}, Template: "wish", Class: queue.Transactional, Notify: Notify{SMS: []string{bram}, Webhook: "software"}})
+		b.later(2 * time.Hour)
+		b.close()
+		time.Sleep(time.Until(clock(b, "2026-11-28T11:00")))
+		b.open()
+		b.later(time.Hour)
+		b.wants("birthday 2026-11-28: het kastje stond uit op 2026-11-25, 2026-11-26, 2026-11-27; voor die dagen was het te laat.", "Gefeliciteerd Anna")
+		found := false
+		events, err := b.q.Events(0, 1000)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, e := range events {
+			if e.Kind == queue.KindRule && e.Code == "missed" {
+				out, webhook, err := b.o.Outcome(e)
+				found = err == nil && webhook == "software" && len(out.Missed) == 3
+			}
+		}
+		if !found {
+			b.t.Error("no webhook hears of the days that were missed")
 		}
 	})
 }

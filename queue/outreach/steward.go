@@ -35,8 +35,12 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 		if err != nil {
 			return queue.Ruling{}, err
 		}
-		if r != nil {
-			policy, flag = r.Consent, r.Flag
+		if r == nil || r.Off {
+			return refuse("rule_off"), nil
+		}
+		policy, flag = r.Consent, r.Flag
+		if ruling, err := mayRun(tx, m, name); ruling.Why.Code != "" || err != nil {
+			return ruling, err
 		}
 	case string(KindCampaign) + "/", string(KindBatch) + "/":
 		c, err := campaigns.Get(tx, store.Str(name))
@@ -44,11 +48,8 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 			return queue.Ruling{}, err
 		}
 		if c != nil {
-			switch c.State {
-			case CampaignPaused, CampaignResuming, CampaignMoving:
-				return hold("campaign_paused"), nil
-			case CampaignStopping, CampaignStopped:
-				return refuse("campaign_stopped"), nil
+			if ruling := steered(c); ruling.Why.Code != "" {
+				return ruling, nil
 			}
 			policy = c.Consent
 		}
@@ -61,26 +62,56 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 	return mayReach(tx, m, &policy, flag)
 }
 
+// steered: a person, or its event, has paused or stopped a campaign.
+func steered(c *Campaign) queue.Ruling {
+	switch c.State {
+	case CampaignPaused, CampaignResuming, CampaignMoving:
+		return hold("campaign_paused")
+	case CampaignStopping, CampaignStopped:
+		return refuse("campaign_stopped")
+	}
+	return queue.Ruling{}
+}
+
+// mayRun is steered for a message of a daily rule, which its run can be paused
+// and stopped by.
+func mayRun(tx *store.Tx, m *queue.Message, rule string) (queue.Ruling, error) {
+	oc, err := occasionOf(tx, store.Join(store.Str(ownerContact+m.Contact), store.Str(rule)), m.ID)
+	if err != nil || oc == nil || oc.Run == "" {
+		return queue.Ruling{}, err
+	}
+	c, err := campaigns.Get(tx, store.Str(oc.Run))
+	if err != nil || c == nil {
+		return queue.Ruling{}, err
+	}
+	return steered(c), nil
+}
+
+// occasionOf finds the occasion of a message among those of an owner and a rule.
+func occasionOf(tx *store.Tx, prefix []byte, msg queue.ID) (*occasion, error) {
+	for key, pk := range byOwner.Keys(tx, prefix) {
+		if !bytes.HasPrefix(key, prefix) {
+			break
+		}
+		oc, err := occasions.Get(tx, pk)
+		if err != nil || oc != nil && oc.Msg == msg {
+			return oc, err
+		}
+	}
+	return nil, nil
+}
+
 func hold(code string) queue.Ruling { return queue.Ruling{Why: queue.Because(code), Hold: true} }
 
 func refuse(code string) queue.Ruling { return queue.Ruling{Why: queue.Because(code)} }
 
 // mayTellOf: what was taken back while a lane held it does not go again.
 func mayTellOf(tx *store.Tx, m *queue.Message, rule string) (queue.Ruling, error) {
-	prefix := store.Join(store.Str(ownerBooking+m.Booking), store.Str(rule))
-	for key, pk := range byOwner.Keys(tx, prefix) {
-		if !bytes.HasPrefix(key, prefix) {
-			break
-		}
-		oc, err := occasions.Get(tx, pk)
-		if err != nil {
-			return queue.Ruling{}, err
-		}
-		if oc != nil && oc.Msg == m.ID && oc.Gone {
-			return refuse("booking_changed"), nil
-		}
+	oc, err := occasionOf(tx, store.Join(store.Str(ownerBooking+m.Booking), store.Str(rule)), m.ID)
+	if err != nil || oc == nil || !oc.Gone {
+		return queue.Ruling{}, err
 	}
-	return queue.Ruling{}, nil
+	return refuse("booking_changed"), nil
 }
 
 // mayReach asks the exclusion list and the ledger about the recipient. What

@@ -387,7 +387,7 @@ func (a *API) putRule(c *call) (*reply, error) {
 }
 
 func (a *API) deleteRule(c *call) (*reply, error) {
-	return done(a.outreach.DeleteRule(c.ctx, c.r.PathValue("name")))
+	return done(a.outreach.DeleteRule(c.ctx, c.r.PathValue("name"), c.who.by))
 }
 
 // upcoming says what a rule will do in the next days (?days, 7).

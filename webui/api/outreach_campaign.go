@@ -198,13 +198,13 @@ func begun(s *outreach.Started) (*reply, error) {
 	return answer(http.StatusAccepted, reach.Started{ID: s.Campaign.Name, Campaign: telling(s.Campaign, nil), Errors: s.Errors, Estimate: estimated(s.Estimate)})
 }
 
-// steer does to a campaign or batch what a button says.
+// steer does to a campaign, to the run of a rule or to a batch what a button says.
 func (a *API) steer(c *call, do func(ctx context.Context, name, by string) (*outreach.Campaign, error)) (*reply, error) {
-	kind := outreach.KindCampaign
+	kinds := []outreach.Kind{outreach.KindCampaign, outreach.KindRun}
 	if c.r.PathValue("id") != "" {
-		kind = outreach.KindBatch
+		kinds = []outreach.Kind{outreach.KindBatch}
 	}
-	found, _, err := a.ours(c, kind)
+	found, _, err := a.ours(c, kinds...)
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ const (
 	defaultValidity = 72 * time.Hour
 	maxText         = 20_000 // characters; far above 255 parts of UCS-2
 	maxAhead        = 2 * 366 * 24 * time.Hour
+	grace           = 15 * time.Minute // what was due so short a time ago is sent now (field-notes §4.1)
 	maxRef          = 200
 	maxFrom         = 16
 )
@@ -187,6 +188,8 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 	switch {
 	case !q.clock.Known():
 		// Without a clock nobody can say what lies in the past.
+	case !m.At.IsZero() && now.Sub(m.At) > grace:
+		return &Invalid{"at", "in_the_past", fmt.Sprintf("at lies %s before now. Choose a time to come, or leave it out to send it now", now.Sub(m.At).Round(time.Minute))}
 	case m.At.After(now.Add(maxAhead)):
 		return &Invalid{"at", "too_far", "at lies more than two years ahead. Correct the year, or send it later"}
 	case m.Expires.After(now.Add(maxAhead + defaultValidity)):

@@ -244,6 +244,7 @@ func TestBadInputIsNamedWithItsRemedy(t *testing.T) {
 		"nothing":              {``, 400, "", "body_missing", "JSON object"},
 		"a body over 1 MB":     {`{"text":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "", "body_too_large", "1 MB"},
 		"a time without zone":  {`{"to":"0612345678","text":"x","at":"2026-12-01 09:00"}`, 400, "at", "time_invalid", "zone"},
+		"a time in 2020":       {`{"to":"0612345678","text":"x","at":"2020-01-01T09:00:00Z"}`, 400, "at", "in_the_past", "leave it out"},
 		"an expiry in 1999":    {`{"to":"0612345678","text":"x","expires":"1999-01-01T00:00:00Z"}`, 400, "expires", "in_the_past", ""},
 		"a priority of 9":      {`{"to":"0612345678","text":"x","priority":9}`, 400, "priority", "out_of_range", "0"},
 		"an unknown class":     {`{"to":"0612345678","text":"x","class":"urgent"}`, 400, "class", "unknown_value", "transactional"},

@@ -98,6 +98,8 @@ var whys = []struct{ before, after, key string }{
 	{"the booking is gone", "", "why_booking_gone"},
 	{"the booking has no contact", "", "why_no_contact"},
 	{"the booking has no lead time", "", "why_no_lead"},
+	{"the booking is over", "", "why_over"},
+	{"the booking is back where it was", "", "why_back"},
 	{"the booking is ", "", "why_booking_is"},
 	{"the template ", " is gone", "why_template_gone"},
 	{"the notice is switched off", "", "why_notice_off"},

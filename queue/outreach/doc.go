@@ -26,8 +26,8 @@
 // Reading order: template.go with mark.go, sentence.go, value.go, html.go (what
 // is written); contact.go, attribute.go, consent.go, importer.go with file.go (to
 // whom); audience.go (who of them); stored.go (templates with versions);
-// booking.go, rule.go, plan.go (dated facts, and what follows from them);
-// campaign.go, steer.go, start.go, preview.go, handover.go (one text to many); run.go
-// (the scheduler), steward.go (what the queue asks), notice.go (who is told),
+// booking.go, book.go, rule.go, window.go, plan.go, silence.go (dated facts, and
+// what follows from them); campaign.go, steer.go, start.go, preview.go,
+// handover.go (one text to many); run.go (the scheduler), steward.go (what the queue asks), notice.go (who is told),
 // forward.go with letter.go (replies carried on by e-mail), check.go.
 package outreach

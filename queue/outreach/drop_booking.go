@@ -148,17 +148,11 @@ func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []stri
 			return nil, err
 		}
 	}
-	if who.Number != "" {
-		if who.ID = b.Contact; who.ID == "" {
-			who.ID = who.Number
-		}
-		saved, err := d.o.SaveCustomer(ctx, who)
-		if err != nil {
-			return nil, err
-		}
-		b.Contact = saved.ID
+	if who.Number == "" {
+		return d.o.PutBooking(ctx, b, "drop")
 	}
-	return d.o.PutBooking(ctx, b, "drop")
+	who.ID = cmp.Or(b.Contact, who.Number)
+	return d.o.PutBookingOf(ctx, b, &who, "drop")
 }
 
 // startOf reads a start in one column, or a day and a time of day in two. A day

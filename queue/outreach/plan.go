@@ -68,7 +68,8 @@ func (o *Outreach) replan(tx *store.Tx, b *Booking, event string, now time.Time,
 			return err
 		}
 	}
-	if err := o.takeBack(tx, owner, e, event, notices, flying); err != nil {
+	again, err := o.takeBack(tx, owner, e, event, notices, flying)
+	if err != nil {
 		return err
 	}
 	for r, err := range rules.Scan(tx, nil) {
@@ -79,7 +80,7 @@ func (o *Outreach) replan(tx *store.Tx, b *Booking, event string, now time.Time,
 			continue
 		}
 		if r.On.Event == OnReminder {
-			err = o.planReminder(tx, r, e, now, true, notices)
+			err = o.planReminder(tx, r, e, now, r.Late == "now" || again[r.Name], notices)
 		} else if r.On.Event == onBooking+event {
 			err = o.planNotice(tx, r, e, event, oldStart, now, notices)
 		}
@@ -99,9 +100,11 @@ func (o *Outreach) about(r *Rule, b *Booking) bool {
 }
 
 // takeBack stops messages about a booking that have not left and are wrong now:
-// all of them when it is over, and reminders of another start.
-func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string, notices *[]Notice, flying *[]queue.ID) error {
+// all of them when it is over, reminders of another start, and those to who had
+// the booking before. again: rules whose reminder has now to go to who has it.
+func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string, notices *[]Notice, flying *[]queue.ID) (again map[string]bool, err error) {
 	var said []*occasion
+	again = map[string]bool{}
 	prefix := store.Str(owner)
 	for key, pk := range byOwner.Keys(tx, prefix) {
 		if !bytes.HasPrefix(key, prefix) {
@@ -109,7 +112,7 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 		}
 		oc, err := occasions.Get(tx, pk)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if oc != nil && oc.Msg != 0 && !oc.Gone {
 			said = append(said, oc)
@@ -118,10 +121,14 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 	for _, oc := range said {
 		r, err := rules.Get(tx, store.Str(oc.Rule))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		reminder := r == nil || r.On.Event == OnReminder
-		if !b.Status.over() && (!reminder || oc.Key == reminderKey(r, b)) {
+		theirs, err := o.saidTo(tx, oc, b.Contact)
+		if err != nil {
+			return nil, err
+		}
+		if !b.Status.over() && (!reminder || theirs && oc.Key == reminderKey(r, b)) {
 			continue
 		}
 		if b.Status.over() && event == "" && !reminder {
@@ -129,7 +136,7 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 		}
 		taken, air, err := o.unsay(tx, oc, queue.Because("booking_changed"), "")
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !taken {
 			continue
@@ -138,7 +145,10 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 			*flying = append(*flying, oc.Msg)
 		}
 		if err := occasions.Put(tx, oc); err != nil {
-			return err
+			return nil, err
+		}
+		if !theirs && oc.Key == reminderKey(r, b) {
+			again[oc.Rule] = true
 		}
 		name := "reminder"
 		if !reminder {
@@ -146,20 +156,25 @@ func (o *Outreach) takeBack(tx *store.Tx, owner string, b *Booking, event string
 		}
 		*notices = append(*notices, Notice{Event: name, Rule: oc.Rule, Outcome: "taken_back"})
 	}
-	return nil
+	return again, nil
 }
 
 // planNotice plans what a booking's change is told by. Those that a later one
 // may replace wait a moment for it: the customer hears the last word only.
 func (o *Outreach) planNotice(tx *store.Tx, r *Rule, b *Booking, event string, oldStart, now time.Time, notices *[]Notice) error {
 	n := Notice{Event: event, Rule: r.Name, Channel: r.Channel, Outcome: "planned", At: now}
-	if r.Off {
-		n.Outcome, n.Why, n.At = "suppressed", "the notice is switched off", time.Time{}
-		*notices = append(*notices, n)
-		return nil
+	switch {
+	case r.Off:
+		n.Why = "the notice is switched off"
+	case b.Contact == "":
+		n.Why = "the booking has no contact"
+	case b.past(now, o.cfg.Location):
+		n.Why = "the booking is over"
+	case event == string(Moved) && b.Start.Equal(oldStart):
+		n.Why = "the booking is back where it was" // and nobody was told that it had moved
 	}
-	if b.Contact == "" {
-		n.Outcome, n.Why, n.At = "suppressed", "the booking has no contact", time.Time{}
+	if n.Why != "" {
+		n.Outcome, n.At = "suppressed", time.Time{}
 		*notices = append(*notices, n)
 		return nil
 	}
@@ -170,9 +185,19 @@ func (o *Outreach) planNotice(tx *store.Tx, r *Rule, b *Booking, event string, o
 	return plans.Put(tx, &plan{Owner: ownerBooking + b.ID, Rule: r.Name, Due: n.At, Key: event + " " + strconv.Itoa(b.Version), OldStart: oldStart})
 }
 
-// planReminder plans what is said before or after a booking. fresh: the booking
-// was made or moved just now, so that a reminder that is late may go at once.
-func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time, fresh bool, notices *[]Notice) error {
+// saidTo: an occasion was told, and to this contact. A booking may be handed to
+// somebody else.
+func (o *Outreach) saidTo(tx *store.Tx, oc *occasion, contact string) (bool, error) {
+	if oc == nil || oc.Gone || oc.Msg == 0 {
+		return oc != nil && !oc.Gone, nil
+	}
+	m, err := o.q.LookTx(tx, oc.Msg)
+	return m == nil || m.Contact == contact, err
+}
+
+// planReminder plans what is said before or after a booking. late: one that was
+// due before now may go at once.
+func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time, late bool, notices *[]Notice) error {
 	if b.Status != Confirmed || b.Contact == "" || r.Off {
 		return nil
 	}
@@ -185,8 +210,8 @@ func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time
 	if err != nil {
 		return err
 	}
-	if oc != nil && !oc.Gone {
-		return nil // it was said
+	if said, err := o.saidTo(tx, oc, b.Contact); said || err != nil {
+		return err
 	}
 	n := Notice{Event: "reminder", Rule: r.Name, Channel: r.Channel, Outcome: "planned", At: due}
 	switch {
@@ -195,7 +220,7 @@ func (o *Outreach) planReminder(tx *store.Tx, r *Rule, b *Booking, now time.Time
 		if now.After(catchUpOf(r, due, o.cfg.Location)) {
 			return nil // long past
 		}
-	case r.Late == "now" && fresh && r.limit(b, o.cfg.Location).After(now):
+	case late && r.limit(b, o.cfg.Location).After(now):
 		n.At = now
 	default:
 		n.Outcome, n.Why, n.At = "suppressed", "it would have been due before now", time.Time{}
@@ -402,12 +427,17 @@ func (o *Outreach) fire(tx *store.Tx, p *plan, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if old != nil && !old.Gone {
-		return nil
-	}
 	m, why, err := o.compose(tx, r, p, now)
 	if err != nil {
 		return err
+	}
+	if old != nil && !old.Gone {
+		if m == nil {
+			return nil
+		}
+		if said, err := o.saidTo(tx, old, m.Contact); said || err != nil {
+			return err
+		}
 	}
 	if m != nil {
 		err = o.q.AddTx(tx, m)

@@ -655,25 +655,3 @@ func (o *Outreach) Test(ctx context.Context, c *Campaign, to string, sample *Rec
 	}
 	return o.q.Add(ctx, d)
 }
-
-// SaveCustomer keeps a customer who comes with a booking: what the call leaves
-// out stays as it was. Error: *queue.Invalid.
-func (o *Outreach) SaveCustomer(ctx context.Context, c Contact) (*Contact, error) {
-	if err := o.normal(&c); err != nil {
-		return nil, err
-	}
-	given := c
-	err := o.commit(ctx, func(tx *store.Tx) error {
-		c = given
-		was, err := contacts.Get(tx, c.key())
-		if err != nil {
-			return err
-		}
-		if was != nil {
-			c = merged(was, &given, nil)
-		}
-		_, err = o.putContact(tx, &c, o.q.Now())
-		return err
-	})
-	return &c, err
-}

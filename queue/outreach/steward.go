@@ -26,7 +26,7 @@ func Steward() queue.Steward {
 func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 	kind, name, _ := strings.Cut(m.Source, "/")
 	policy := Policy{RequireAll: []string{Marketing}}
-	flag := ""
+	flag, registered := "", false // registered: it was written to somebody in the register
 	switch kind + "/" {
 	case sourceTest:
 		return queue.Ruling{}, nil
@@ -38,7 +38,12 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 		if r == nil || r.Off {
 			return refuse("rule_off"), nil
 		}
-		policy, flag = r.Consent, r.Flag
+		policy, flag, registered = r.Consent, r.Flag, true
+		if r.On.Event == OnReminder {
+			if ruling, err := stillTheirs(tx, m); ruling.Why.Code != "" || err != nil {
+				return ruling, err
+			}
+		}
 		if ruling, err := mayRun(tx, m, name); ruling.Why.Code != "" || err != nil {
 			return ruling, err
 		}
@@ -51,12 +56,17 @@ func mayGo(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
 			if ruling := steered(c); ruling.Why.Code != "" {
 				return ruling, nil
 			}
-			policy = c.Consent
+			policy, registered = c.Consent, !c.Audience.IsZero()
 		}
 	}
 	if m.Booking != "" {
 		if ruling, err := mayTellOf(tx, m, name); ruling.Why.Code != "" || err != nil {
 			return ruling, err
+		}
+	}
+	if registered {
+		if c, err := contacts.Get(tx, store.Str(m.Contact)); err != nil || c == nil {
+			return refuse("contact_gone"), err
 		}
 	}
 	return mayReach(tx, m, &policy, flag)
@@ -109,6 +119,15 @@ func refuse(code string) queue.Ruling { return queue.Ruling{Why: queue.Because(c
 func mayTellOf(tx *store.Tx, m *queue.Message, rule string) (queue.Ruling, error) {
 	oc, err := occasionOf(tx, store.Join(store.Str(ownerBooking+m.Booking), store.Str(rule)), m.ID)
 	if err != nil || oc == nil || !oc.Gone {
+		return queue.Ruling{}, err
+	}
+	return refuse("booking_changed"), nil
+}
+
+// stillTheirs: nobody is reminded of a booking that somebody else has now.
+func stillTheirs(tx *store.Tx, m *queue.Message) (queue.Ruling, error) {
+	b, err := bookings.Get(tx, store.Str(m.Booking))
+	if err != nil || b == nil || b.Contact == m.Contact {
 		return queue.Ruling{}, err
 	}
 	return refuse("booking_changed"), nil

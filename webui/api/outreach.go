@@ -328,17 +328,10 @@ func (a *API) putBooking(c *call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Customer != nil {
-		if in.Contact != "" && in.Contact != in.Customer.ID {
-			return nil, refusal(http.StatusBadRequest, "one_of_two", "customer", "contact and customer name two people. Send one of them")
-		}
-		who, err := a.outreach.SaveCustomer(c.ctx, *in.Customer)
-		if err != nil {
-			return nil, inside("customer", err)
-		}
-		b.Contact = who.ID
+	if in.Customer != nil && in.Contact != "" && in.Contact != in.Customer.ID {
+		return nil, refusal(http.StatusBadRequest, "one_of_two", "customer", "contact and customer name two people. Send one of them")
 	}
-	return got(a.outreach.PutBooking(c.ctx, b, c.who.by))
+	return got(a.outreach.PutBookingOf(c.ctx, b, in.Customer, c.who.by))
 }
 
 // booking reads the times of a booking.
@@ -405,17 +398,6 @@ func (a *API) upcoming(c *call) (*reply, error) {
 	}
 	list, err := a.outreach.Upcoming(c.r.PathValue("name"), a.queue.Now().AddDate(0, 0, days))
 	return listed(list, "", err)
-}
-
-// inside says in which part of a call a refusal belongs.
-func inside(part string, err error) error {
-	p, known := problemOf(err)
-	if !known || p.Field == "" {
-		return err
-	}
-	inner := *p
-	inner.Field = part + "." + p.Field
-	return &inner
 }
 
 // forbidden is the API's word for what a key may not change.

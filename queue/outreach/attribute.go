@@ -30,6 +30,8 @@ type Value struct {
 	Type Type
 	Text string   // as it is written: 2027-04-23, 12.50, yes
 	List []string // of TypeList
+
+	noDay bool // came in looking like a day that does not exist; refused where it is taken over
 }
 
 const (
@@ -38,6 +40,7 @@ const (
 )
 
 var (
+	dayForm    = regexp.MustCompile(`^([0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{4}|[0-9]{4}-[0-9]{2}-[0-9]{2})$`) // as people write it, possible or not
 	dateForm   = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	numberForm = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$`) // 0612345678 is none
 )
@@ -130,7 +133,7 @@ func readYesNo(s string) (bool, error) {
 
 // dateForms are how programs of the four countries write a day. Three of them
 // put the day first, so that 03/04 is 3 April; the fourth writes ISO 8601.
-var dateForms = []string{time.DateOnly, "02-01-2006", "02.01.2006", "2.1.2006", "02/01/2006", "20060102", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04"}
+var dateForms = []string{time.DateOnly, "2-1-2006", "2.1.2006", "2/1/2006", "20060102", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04"}
 
 // readDate reads a day as files write it and returns it as 2027-04-23.
 func readDate(s string) (string, error) {
@@ -183,18 +186,23 @@ func (v *Value) UnmarshalJSON(raw []byte) error {
 		if err := json.Unmarshal(raw, &s); err != nil {
 			return err
 		}
-		*v = Value{Type: TypeText, Text: s}
-		if isDate(s) {
-			v.Type = TypeDate
-		}
+		*v = givenText(s)
 	case c == 't', c == 'f':
 		*v = yesNo(c == 't')
 	case c == 'n':
 		*v = Value{}
 	case c == '[':
 		*v = Value{Type: TypeList}
-		if json.Unmarshal(raw, &v.List) != nil {
-			return errors.New("a list holds texts in quotes")
+		var items []json.RawMessage
+		if err := json.Unmarshal(raw, &items); err != nil {
+			return err
+		}
+		for _, item := range items {
+			var one Value
+			if err := one.UnmarshalJSON(item); err != nil || one.Type != TypeText && one.Type != TypeNumber && one.Type != TypeDate {
+				return fmt.Errorf("a list holds texts in quotes or numbers, and %s is neither. Write [100, 300] or [\"a\", \"b\"]", item)
+			}
+			v.List = append(v.List, one.Text)
 		}
 	case c == '{':
 		return errors.New("a value is a text, a number, true, false, or a list of texts")
@@ -202,6 +210,20 @@ func (v *Value) UnmarshalJSON(raw []byte) error {
 		*v = Value{Type: TypeNumber, Text: string(raw)}
 	}
 	return nil
+}
+
+// givenText is a text that came without a type: a day is one however it is
+// written, as in a file.
+func givenText(s string) Value {
+	day := strings.TrimSpace(s)
+	if !dayForm.MatchString(day) {
+		return Value{Type: TypeText, Text: s}
+	}
+	d, err := readDate(day)
+	if err != nil {
+		return Value{Type: TypeText, Text: s, noDay: true}
+	}
+	return Value{Type: TypeDate, Text: d}
 }
 
 // FoldName is how the name of an attribute is kept and compared: capitals,

@@ -197,7 +197,7 @@ func (c *Condition) check(field string, depth int) error {
 	case needs == "order" && !ordered(v.Text):
 		return invalid(field+".value", "wrong_type", "%s needs a number or a date, and %q is neither. Write 100, 2027-04-23, or today-30", c.Op, v.String())
 	case needs == "pair" && (len(v.List) != 2 || !ordered(v.List[0]) || !ordered(v.List[1])):
-		return invalid(field+".value", "wrong_type", "between needs two numbers or dates as texts: [\"100\", \"500\"]")
+		return invalid(field+".value", "wrong_type", "between needs two numbers, or two dates: [100, 500] or [\"2027-04-01\", \"2027-04-30\"]")
 	}
 	return nil
 }

@@ -189,6 +189,9 @@ func (o *Outreach) normal(c *Contact) error {
 		if isContactField(name) {
 			return invalid("attributes", "name_taken", "%s is a field of the contact and no attribute. Send it beside the attributes", name)
 		}
+		if v.noDay {
+			return invalid("attributes."+name, "date_invalid", "%q is no day that exists. Write 2027-04-23 or 23-04-2027; in a file a column that is no date says so by its name: %s:text", v.Text, name)
+		}
 		if len(v.String()) > maxAttrBytes {
 			return invalid("attributes", "too_long", "attribute %s is longer than %d bytes", name, maxAttrBytes)
 		}

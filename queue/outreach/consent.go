@@ -25,6 +25,10 @@ type Consent struct {
 	Wording string    `json:"wording,omitempty"` // what the person was shown
 	By      string    `json:"by,omitempty"`      // till or person that told us
 	Noted   time.Time `json:"noted"`             // when we were told
+
+	// Listed: a file said so, which tells what its system holds and not when
+	// the person said it.
+	Listed bool `json:"listed,omitempty"`
 }
 
 // Marketing is the purpose that messages of class marketing need where no other

@@ -1,12 +1,14 @@
 package outreach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tillpost/queue"
 	"tillpost/queue/store"
@@ -24,6 +26,7 @@ type Import struct {
 	// Refused is called for every row that was refused, also behind those that
 	// the account names. Nil: nobody asks.
 	Refused func(RowError)
+	Warned  func(RowError) // the same of what was taken over and is remarkable
 }
 
 // Imported is the account of an import.
@@ -37,6 +40,8 @@ type Imported struct {
 	Refused int               `json:"refused"`
 	Columns map[string]string `json:"columns,omitempty"` // what each column was read as
 	Errors  []RowError        `json:"errors"`            // the first thousand
+
+	Warnings []RowError `json:"warnings"` // the first thousand: rows that were taken over, and do not do what they seem to
 }
 
 // RowError is one row that was refused, or one cell of it.
@@ -66,6 +71,16 @@ func rowError(row int, err error) RowError {
 	return RowError{Row: row, Code: "invalid", Detail: err.Error()}
 }
 
+// warn notes something remarkable in the account, and tells who wants to know.
+func (opt *Import) warn(rep *Imported, e RowError) {
+	if len(rep.Warnings) < mostErrors {
+		rep.Warnings = append(rep.Warnings, e)
+	}
+	if opt.Warned != nil {
+		opt.Warned(e)
+	}
+}
+
 // refuse notes it in the account, and tells who wants to know of every row.
 func (opt *Import) refuse(rep *Imported, row int, err error) {
 	rep.refuse(row, err)
@@ -87,6 +102,7 @@ type source struct {
 // entry is one contact on its way in: set says what the source speaks of, nil
 // for a whole contact.
 type entry struct {
+	row      int // where it stands, for people
 	contact  Contact
 	set      map[string]bool
 	consents map[string]bool // purpose → granted
@@ -273,9 +289,11 @@ func (o *Outreach) entryOf(row FileRow, means []meaning) (entry, error) {
 				continue
 			}
 			v := textValue(cell)
-			if looksLikeDate(cell) {
+			if m.t == "" && looksLikeDate(cell) {
 				if d, err := readDate(cell); err == nil {
 					v = Value{Type: TypeDate, Text: d}
+				} else {
+					v.noDay = dayForm.MatchString(cell)
 				}
 			}
 			if m.t != "" {
@@ -347,6 +365,9 @@ func (o *Outreach) take(ctx context.Context, from source, opt Import, rep *Impor
 	if rep.Errors == nil {
 		rep.Errors = []RowError{}
 	}
+	if rep.Warnings == nil {
+		rep.Warnings = []RowError{}
+	}
 	first := make(map[string]int, from.n) // the row in which a contact is there for the first time
 	for i := range from.n {
 		id := from.id(i)
@@ -379,6 +400,7 @@ func (o *Outreach) take(ctx context.Context, from source, opt Import, rep *Impor
 		chunk := make([]entry, 0, importChunk)
 		for i := begin; i < min(begin+importChunk, from.n); i++ {
 			if e, ok := read(i); ok {
+				e.row = from.line(i)
 				chunk = append(chunk, e)
 			}
 		}
@@ -394,79 +416,122 @@ func (o *Outreach) take(ctx context.Context, from source, opt Import, rep *Impor
 
 func (o *Outreach) takeSome(ctx context.Context, chunk []entry, opt Import, rep *Imported) error {
 	done := *rep
+	var noted []RowError
 	work := func(tx *store.Tx) error {
-		*rep = done // it may run more than once
+		*rep, noted = done, nil // it may run more than once
 		for i := range chunk {
-			if err := o.takeOne(tx, &chunk[i], opt, rep); err != nil {
+			odd, err := o.takeOne(tx, &chunk[i], opt, rep)
+			if err != nil {
 				return err
 			}
+			noted = append(noted, odd...)
 		}
 		return nil
 	}
+	run := func() error { return o.commit(ctx, work) }
 	if opt.DryRun {
-		return o.db.View(work)
+		run = func() error { return o.db.View(work) }
 	}
-	return o.commit(ctx, work)
+	if err := run(); err != nil {
+		return err
+	}
+	for _, e := range noted {
+		opt.warn(rep, e)
+	}
+	return nil
 }
 
-func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) error {
+// takeOne takes over one contact and returns what is remarkable about it.
+func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) (odd []RowError, err error) {
 	was, err := contacts.Get(tx, store.Str(e.contact.ID))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := e.contact
 	if was != nil && !opt.Replace {
 		c = merged(was, &e.contact, e.set)
 	}
-	said, err := o.newConsents(tx, e, opt)
+	said, odd, err := o.newConsents(tx, e, opt)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case was == nil:
 		rep.Added++
 	case was.same(&c) && len(said) == 0:
 		rep.Same++
-		return nil
+		return odd, nil
 	default:
 		rep.Changed++
 	}
 	if opt.DryRun {
-		return nil
+		return odd, nil
 	}
 	if _, err := o.putContact(tx, &c, o.q.Now()); err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range said {
 		if err := note(tx, &s); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return odd, nil
 }
 
 // newConsents are the lines that a row adds to the ledger: only what differs
-// from what holds, so that a nightly file does not make it grow.
-func (o *Outreach) newConsents(tx *store.Tx, e *entry, opt Import) (said []Consent, err error) {
+// from what holds, so that a nightly file does not make it grow. A tick that
+// stands in a file since before a withdrawal is no new consent: the withdrawal
+// holds, and the row is told.
+func (o *Outreach) newConsents(tx *store.Tx, e *entry, opt Import) (said []Consent, odd []RowError, err error) {
 	if len(e.consents) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	holds, err := consentsOf(tx, e.contact.ID, SMS)
-	if err != nil {
-		return nil, err
-	}
-	how := opt.How
-	if how == "" {
-		how = "import"
+	holds := map[string]map[string]*Consent{}
+	for _, channel := range []string{SMS, Email} {
+		if holds[channel], err = lastSaid(tx, e.contact.ID, channel); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, purpose := range slices.Sorted(maps.Keys(e.consents)) {
-		on, known := holds[purpose]
-		if known && on == e.consents[purpose] || !known && !e.consents[purpose] {
-			continue
+		var adds []string
+		var against *Consent
+		for _, channel := range []string{SMS, Email} {
+			line := holds[channel][purpose]
+			if line.outdates(e.consents[purpose]) {
+				against = line
+			} else if line.differs(e.consents[purpose]) {
+				adds = append(adds, channel)
+			}
 		}
-		said = append(said, Consent{Contact: e.contact.ID, Purpose: purpose, Granted: e.consents[purpose], At: o.q.Now(), How: how, By: opt.By})
+		if against != nil {
+			odd = append(odd, RowError{Row: e.row, Field: "consent." + purpose, Code: "consent_withdrawn", Detail: fmt.Sprintf(
+				"the file says yes to %s, which was withdrawn on %s (%s). The withdrawal holds. Take the tick away in your system, or note the new consent with when and how it was given",
+				purpose, against.At.In(o.cfg.Location).Format(time.DateOnly), against.How)})
+		}
+		if len(adds) == 2 {
+			adds = []string{""} // one line for both
+		}
+		for _, channel := range adds {
+			said = append(said, Consent{Contact: e.contact.ID, Purpose: purpose, Channel: channel, Granted: e.consents[purpose], At: o.q.Now(), How: cmp.Or(opt.How, "import"), By: opt.By, Listed: true})
+		}
 	}
-	return said, nil
+	return said, odd, nil
+}
+
+// outdates: the line is a withdrawal that a file does not know, for it says yes
+// and did not say no since.
+func (c *Consent) outdates(yes bool) bool { return c != nil && yes && !c.Granted && !c.Listed }
+
+// differs: what a file says is news beside the line. That a file says no to what
+// was withdrawn in another way is noted once: its next yes is then a new one.
+func (c *Consent) differs(yes bool) bool {
+	switch {
+	case c == nil:
+		return yes
+	case yes:
+		return !c.Granted
+	}
+	return c.Granted || !c.Listed
 }
 
 // merged is a contact with what a source says of it: the columns it has, or of

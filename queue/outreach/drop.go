@@ -156,8 +156,27 @@ func (d *Drop) Run(ctx context.Context) error {
 	}
 }
 
-// look takes the files that are complete, by name: of those that are dropped
-// together a later one may name what an earlier one brings.
+// kindOrder is in which order files are taken that are dropped together: one may
+// name what another brings. Within a kind it is by name.
+var kindOrder = []string{"contacts", "bookings", "batch"}
+
+// inOrder sorts the files of a folder so that they are taken in kindOrder.
+func (d *Drop) inOrder(entries []fs.DirEntry) {
+	rank := make(map[string]int, len(entries))
+	for _, e := range entries {
+		if !strings.EqualFold(ext(e.Name()), ".csv") {
+			continue
+		}
+		kind := fileKind(e.Name())
+		if opt, _, err := d.options(e.Name()); err == nil && opt.Kind != "" {
+			kind = opt.Kind // what is wrong with the options is told when it is taken
+		}
+		rank[e.Name()] = slices.Index(kindOrder, kind)
+	}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return rank[a.Name()] - rank[b.Name()] })
+}
+
+// look takes the files that are complete.
 func (d *Drop) look(ctx context.Context) error {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
@@ -176,6 +195,7 @@ func (d *Drop) look(ctx context.Context) error {
 		}
 	}
 	d.seen = here
+	d.inOrder(entries)
 	for _, e := range entries {
 		name := e.Name()
 		switch {
@@ -187,7 +207,7 @@ func (d *Drop) look(ctx context.Context) error {
 			}
 		case !strings.EqualFold(ext(name), ".csv"):
 		case !d.still(name) || !d.still(beside(name, ".txt")) || !d.still(beside(name, ".json")):
-			return nil // what follows by name may stand on it, and waits
+			return nil // what follows may stand on it, and waits
 		default:
 			if err := d.take(ctx, name, here[name]); err != nil {
 				return err
@@ -331,6 +351,7 @@ func (d *Drop) contacts(ctx context.Context, name string, f *File, opt DropOptio
 	rep, err := d.o.ImportFile(ctx, f, Import{
 		Replace: opt.Mode == "replace", AllOrNothing: opt.AllOrNothing, Columns: opt.Columns, How: cmp.Or(opt.How, "file "+name), By: "drop",
 		Refused: func(e RowError) { res.add(e.Row, "refused", "", e.Field+": "+e.Detail) },
+		Warned:  func(e RowError) { res.add(e.Row, "warning", "", e.Field+": "+e.Detail) },
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +83,7 @@ func (d *Drop) bookings(ctx context.Context, f *File, res *result) error {
 func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []string) (*Booked, error) {
 	b := Booking{}
 	who := Contact{}
-	start, hour := "", ""
+	start, hour, end := "", "", ""
 	var err error
 	for i, column := range columns {
 		cell := strings.TrimSpace(row.Cells[i])
@@ -99,7 +100,7 @@ func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []stri
 		case "time":
 			hour = cell
 		case "end":
-			b.End, err = Moment("end", cell, 0, d.o.cfg.Location)
+			end = cell
 		case "status":
 			b.Status = Status(cmp.Or(string(statusWords[strings.ToLower(cell)]), cell))
 		case "version":
@@ -144,7 +145,16 @@ func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []stri
 		}
 	}
 	if start != "" {
-		if b.Start, err = startOf(start, hour, d.o.cfg.Location); err != nil {
+		if b.Start, err = momentIn("start", start, hour, d.o.cfg.Location); err != nil {
+			return nil, err
+		}
+	}
+	if end != "" {
+		if clockForm.MatchString(end) && start != "" { // ends on the day on which it begins
+			day, _, _ := strings.Cut(strings.Replace(start, "T", " ", 1), " ")
+			end = day + " " + end
+		}
+		if b.End, err = momentIn("end", end, "", d.o.cfg.Location); err != nil {
 			return nil, err
 		}
 	}
@@ -155,11 +165,22 @@ func (d *Drop) booking(ctx context.Context, f *File, row FileRow, columns []stri
 	return d.o.PutBookingOf(ctx, b, &who, "drop")
 }
 
-// startOf reads a start in one column, or a day and a time of day in two. A day
-// alone begins at midnight: a qualification expires on a day.
-func startOf(day, hour string, zone *time.Location) (time.Time, error) {
-	if d, err := readDate(day); err == nil && !strings.Contains(day, ":") {
-		day = d + "T" + cmp.Or(hour, "00:00")
+var clockForm = regexp.MustCompile(`^[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?$`)
+
+// momentIn reads a day and a time of day, from one column or from two, the day
+// as the programs of the four countries write it: 24-12-2026 10:00. A day alone
+// begins at midnight: a qualification expires on a day.
+func momentIn(field, day, hour string, zone *time.Location) (time.Time, error) {
+	if first, rest, ok := strings.Cut(day, " "); ok && hour == "" {
+		day, hour = first, strings.TrimSpace(rest)
 	}
-	return Moment("start", day, 0, zone)
+	if d, err := readDate(day); err == nil && !strings.Contains(day, ":") {
+		if clockForm.MatchString(hour) && hour[1] == ':' {
+			hour = "0" + hour // 9:30
+		}
+		day = d + "T" + cmp.Or(hour, "00:00")
+	} else if hour != "" {
+		day += " " + hour // which is told as it stands there
+	}
+	return Moment(field, day, 0, zone)
 }

@@ -88,13 +88,18 @@ type DropOptions struct {
 	Missing    Missing           `json:"missing,omitempty"`
 	Defaults   map[string]string `json:"defaults,omitempty"`
 	Encoding   string            `json:"encoding,omitempty"`
+	MaxParts   int               `json:"max_parts,omitempty"`
 	Class      queue.Class       `json:"class,omitempty"`
+	Priority   *int              `json:"priority,omitempty"`
+	Pool       string            `json:"pool,omitempty"`
 	Consent    Policy            `json:"consent,omitzero"`
 	At         string            `json:"at,omitempty"`
 	Event      string            `json:"event,omitempty"`
 	EventStart string            `json:"event_start,omitempty"`
 	EventEnd   string            `json:"event_end,omitempty"`
 	Offset     Span              `json:"offset,omitzero"`
+	Zone       string            `json:"tz,omitempty"`   // of clock times; default the shop's
+	Fold       int               `json:"fold,omitempty"` // of an hour that the autumn night has twice
 	Throttle   Throttle          `json:"throttle,omitzero"`
 	Dedupe     *bool             `json:"dedupe,omitempty"`
 	Notify     Notify            `json:"notify,omitzero"`
@@ -381,10 +386,15 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 	}
 	c := Campaign{
 		Channel: opt.Channel, Subjects: opt.Subjects, Template: opt.Template, Texts: opt.Texts, CustomText: opt.CustomText, Vars: opt.Vars, Missing: opt.Missing, Defaults: opt.Defaults,
-		Encoding: opt.Encoding, Class: opt.Class, Consent: opt.Consent, Throttle: opt.Throttle, Dedupe: opt.Dedupe, Notify: opt.Notify,
+		Encoding: opt.Encoding, MaxParts: opt.MaxParts, Class: opt.Class, Priority: opt.Priority, Pool: opt.Pool, Consent: opt.Consent, Throttle: opt.Throttle, Dedupe: opt.Dedupe, Notify: opt.Notify,
 		ExternalID: cmp.Or(opt.ExternalID, name), When: When{Event: opt.Event, Offset: opt.Offset},
 	}
 	zone := d.o.cfg.Location
+	if opt.Zone != "" {
+		if zone, err = time.LoadLocation(opt.Zone); err != nil {
+			return invalid("tz", "unknown_value", "%q is no time zone. Write continent and city, such as Europe/Amsterdam", opt.Zone)
+		}
+	}
 	for _, t := range []struct {
 		field, value string
 		into         *time.Time
@@ -392,7 +402,7 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 		if t.value == "" {
 			continue
 		}
-		if *t.into, err = Moment(t.field, t.value, 0, zone); err != nil {
+		if *t.into, err = Moment(t.field, t.value, opt.Fold, zone); err != nil {
 			return err
 		}
 	}
@@ -402,11 +412,7 @@ func (d *Drop) batch(ctx context.Context, name, sum string, f *File, opt DropOpt
 	case words != "":
 		c.Texts = map[string]string{d.o.cfg.Language: words}
 	case c.Template == "" && len(c.Texts) == 0 && own:
-		c.Texts = map[string]string{d.o.cfg.Language: "{text}"} // each row brings its own
-		if opt.Class == "" {
-			c.Class = queue.Transactional // one message for each row is no mailing
-		}
-		c.Dedupe = cmp.Or(c.Dedupe, new(bool))
+		c.Texts, c.Dedupe = OwnTexts(d.o.cfg.Language, &c.Class, c.Dedupe)
 	}
 	got := map[string]int{}
 	started, err := d.o.batch(ctx, c, list, opt.AllOrNothing, "drop", func(tx *store.Tx, c *Campaign) error {

@@ -1,9 +1,11 @@
 package outreach
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
+	"tillpost/queue"
 	"tillpost/queue/store"
 )
 
@@ -76,6 +78,14 @@ func (f *File) Recipients(channel string) (list []Recipient, own bool, err error
 		list = append(list, r)
 	}
 	return list, words >= 0, nil
+}
+
+// OwnTexts are the options of a list whose rows bring their texts, where the
+// call says none: many messages and no mailing. They are transactional, and two
+// to one number are two.
+func OwnTexts(lang string, class *queue.Class, dedupe *bool) (texts map[string]string, each *bool) {
+	*class = cmp.Or(*class, queue.Transactional)
+	return map[string]string{lang: "{text}"}, cmp.Or(dedupe, new(bool))
 }
 
 // addresses is the column of e-mail addresses: the one that is called so, or

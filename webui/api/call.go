@@ -141,6 +141,10 @@ func (c *call) decode(v any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return refusal(http.StatusBadRequest, "body_missing", "", "the request has no body. Send a JSON object, as in the description at /openapi.json")
 	}
+	return decodeJSON(body, v)
+}
+
+func decodeJSON(body []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {

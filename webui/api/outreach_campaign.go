@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -309,20 +312,7 @@ func (a *API) batch(c *call) (in reach.BatchIn, rows []outreach.Recipient, err e
 		}
 		return in, rows, nil
 	}
-	q := c.r.URL.Query()
-	if err := only(q, "template", "text", "text_lang", "class", "at", "event", "offset", "custom_text", "all_or_nothing", "external_id", "encoding", "channel", "subject"); err != nil {
-		return in, nil, err
-	}
-	in.Template, in.Class, in.CustomText, in.ExternalID, in.Encoding = q.Get("template"), q.Get("class"), q.Get("custom_text"), q.Get("external_id"), q.Get("encoding")
-	in.Channel = q.Get("channel")
-	if subject := q.Get("subject"); subject != "" {
-		in.Subjects = map[string]string{cmp.Or(q.Get("text_lang"), a.cfg.Language): subject}
-	}
-	if words := q.Get("text"); words != "" {
-		in.Texts = map[string]string{cmp.Or(q.Get("text_lang"), a.cfg.Language): words}
-	}
-	in.When = reach.When{At: q.Get("at"), Event: q.Get("event"), Offset: q.Get("offset")}
-	if in.AllOrNothing, err = truth(q, "all_or_nothing"); err != nil {
+	if in, err = a.batchQuery(c.r.URL.Query()); err != nil {
 		return in, nil, err
 	}
 	raw, err := c.read()
@@ -338,9 +328,76 @@ func (a *API) batch(c *call) (in reach.BatchIn, rows []outreach.Recipient, err e
 		return in, nil, err
 	}
 	if in.Template == "" && in.Texts == nil && own {
-		in.Texts = map[string]string{a.cfg.Language: "{text}"} // each row brings its own
+		rowsOwn(&in, a.cfg.Language)
 	}
 	return in, rows, nil
+}
+
+// rowsOwn: each row brings its own text, so that the list is many messages and
+// no mailing. A file that is dropped is read in the same way.
+func rowsOwn(in *reach.BatchIn, lang string) {
+	class := queue.Class(in.Class)
+	in.Texts, in.Dedupe = outreach.OwnTexts(lang, &class, in.Dedupe)
+	in.Class = string(class)
+}
+
+// How the options of a list stand in the query of a call whose body is the file:
+// by the names that they have in JSON, those of when beside the others, and what
+// is an object there as JSON here, too.
+var batchParams = map[string]string{
+	"template": "text", "custom_text": "text", "missing": "text", "encoding": "text", "class": "text", "channel": "text", "pool": "text", "external_id": "text",
+	"max_parts": "json", "priority": "json", "dedupe": "json", "all_or_nothing": "json",
+	"texts": "json", "subjects": "json", "vars": "json", "defaults": "json", "consent": "json", "throttle": "json", "notify": "json",
+	"now": "when json", "fold": "when json", "at": "when text", "event": "when text", "event_start": "when text", "event_end": "when text", "offset": "when text", "tz": "when text",
+}
+
+// batchQuery reads them. text, subject and text_lang are those of one language.
+func (a *API) batchQuery(q url.Values) (in reach.BatchIn, err error) {
+	if err := only(q, append(slices.Collect(maps.Keys(batchParams)), "text", "subject", "text_lang")...); err != nil {
+		return in, err
+	}
+	when, all := map[string]any{}, map[string]any{}
+	for name, how := range batchParams {
+		value := q.Get(name)
+		if value == "" {
+			continue
+		}
+		kind, timed := strings.CutPrefix(how, "when ")
+		into := all
+		if timed {
+			into = when
+		}
+		if into[name] = value; kind == "json" {
+			if !json.Valid([]byte(value)) {
+				return in, refusal(http.StatusBadRequest, "json_invalid", name, fmt.Sprintf("%s is written as in JSON: true, 3, or {\"burst\": 50, \"burst_pause_s\": 60}", name))
+			}
+			into[name] = json.RawMessage(value)
+		}
+	}
+	if len(when) > 0 {
+		all["when"] = when
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		return in, err
+	}
+	if err := decodeJSON(raw, &in); err != nil {
+		return in, err
+	}
+	lang := cmp.Or(q.Get("text_lang"), a.cfg.Language)
+	for _, one := range []struct {
+		value string
+		into  *map[string]string
+	}{{q.Get("text"), &in.Texts}, {q.Get("subject"), &in.Subjects}} {
+		if one.value == "" {
+			continue
+		}
+		if *one.into == nil {
+			*one.into = map[string]string{}
+		}
+		(*one.into)[lang] = one.value
+	}
+	return in, nil
 }
 
 // batchMessages lists the messages of a batch, in the order of its rows.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"tillpost/webui/api"
+	"tillpost/queue/outreach"
 )
 
 // A problem is one fault of the boot file: where, which key, and what to do.
@@ -200,7 +200,7 @@ func fields(t reflect.Type) map[string]int {
 // unknownKey words the refusal of a key, with the nearest one that exists, or
 // the table where this one would be right.
 func unknownKey(path, key string, t reflect.Type) string {
-	if near := api.Nearest(key, sortedKeys(fields(t))); near != "" {
+	if near := outreach.Nearest(key, sortedKeys(fields(t))); near != "" {
 		return fmt.Sprintf("this key is not known; did you mean %q?", near)
 	}
 	top := reflect.TypeFor[Config]()

@@ -19,8 +19,8 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 	"tillpost/queue/text"
-	"tillpost/webui/api"
 	"tillpost/webui/api/wire"
 )
 
@@ -478,7 +478,7 @@ func (ps *problems) oneOf(path, value string, allowed ...string) {
 		}
 	}
 	hint := ""
-	if near := api.Nearest(value, allowed); near != "" {
+	if near := outreach.Nearest(value, allowed); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
 	ps.fault(path, "%q is not one of %s%s", value, strings.Join(allowed, ", "), hint)

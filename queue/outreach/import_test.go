@@ -2,6 +2,7 @@ package outreach
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,4 +138,43 @@ func TestContactsAreTakenBeforeBookings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is taken over and does nothing is told: contacts whom nobody can reach,
+// lead times that are no number, and days that have passed.
+func TestAnImportThatDoesNothingIsTold(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		b.template("bald", "Bis {expires}")
+		b.rule(Rule{Name: "bald", On: Trigger{Event: OnDate, Field: "expires", Lead: "lead_days", At: "10:00"}, Template: "bald"})
+		day := func(n int) string { return time.Now().AddDate(0, 0, n).Format(time.DateOnly) }
+		for file, want := range map[string][]string{
+			"id;moblie\n1;0612345678\n":   {`1 "moblie" is read as an attribute; should it be mobile?`},
+			"id;points\n2;5\n":            {"1 no column of numbers"},
+			"id;e-mail\n3;a@example.nl\n": nil,
+			"id;points\nknown;5\n":        nil,
+			"id;mobil;expires;lead_days\n4;+31612345678;" + day(90) + ";18 dagen\n": {`2 "18 dagen" is no number of days`},
+			"id;mobil;expires;lead_days\n5;+31612345678;" + day(10) + ";30\n":       {"2 has passed: the rule bald says nothing of it"},
+			"id;mobil;expires;lead_days\n6;+31612345678;" + day(10) + ";8\n":        nil,
+			"id;mobil;expires;lead_days\n7;+31612345678;" + day(-9) + ";8\n":        nil,
+			"id;mobil;expires;lead_days\n8;+31612345678;" + day(90) + ";\n":         nil,
+		} {
+			b.contact(Contact{ID: "known", Number: anna})
+			f, err := ReadFile([]byte(file))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			rep, err := b.o.ImportFile(b.t.Context(), f, Import{})
+			if err != nil || len(rep.Warnings) != len(want) {
+				b.t.Errorf("%q: %+v, %v", file, rep, err)
+				continue
+			}
+			for i, w := range want {
+				row, words, _ := strings.Cut(w, " ")
+				if e := rep.Warnings[i]; strconv.Itoa(e.Row) != row || !strings.Contains(e.Detail, words) {
+					b.t.Errorf("%q: %+v, want %s", file, e, w)
+				}
+			}
+		}
+	})
 }

@@ -1,14 +1,12 @@
 package outreach
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"tillpost/queue"
 	"tillpost/queue/store"
@@ -27,6 +25,8 @@ type Import struct {
 	// the account names. Nil: nobody asks.
 	Refused func(RowError)
 	Warned  func(RowError) // the same of what was taken over and is remarkable
+
+	leads []*Rule // rules of which each contact has its own lead time
 }
 
 // Imported is the account of an import.
@@ -69,16 +69,6 @@ func rowError(row int, err error) RowError {
 		return RowError{Row: row, Field: bad.Field, Code: bad.Code, Detail: bad.Detail}
 	}
 	return RowError{Row: row, Code: "invalid", Detail: err.Error()}
-}
-
-// warn notes something remarkable in the account, and tells who wants to know.
-func (opt *Import) warn(rep *Imported, e RowError) {
-	if len(rep.Warnings) < mostErrors {
-		rep.Warnings = append(rep.Warnings, e)
-	}
-	if opt.Warned != nil {
-		opt.Warned(e)
-	}
 }
 
 // refuse notes it in the account, and tells who wants to know of every row.
@@ -189,7 +179,7 @@ func (o *Outreach) ImportFile(ctx context.Context, f *File, opt Import) (*Import
 		rep.Columns[strings.TrimSpace(h)] = means[i].String()
 	}
 	id, set := slices.IndexFunc(means, func(m meaning) bool { return m.kind == "field" && m.name == "id" }), speaksOf(means)
-	return rep, o.take(ctx, source{
+	err = o.take(ctx, source{
 		n:    len(f.Rows),
 		line: func(i int) int { return f.Rows[i].Line },
 		id: func(i int) string {
@@ -204,6 +194,10 @@ func (o *Outreach) ImportFile(ctx context.Context, f *File, opt Import) (*Import
 			return e, err
 		},
 	}, opt, rep)
+	if odd := f.unreachable(means, rep.Added); err == nil && odd != "" {
+		opt.warn(rep, RowError{Row: 1, Field: "number", Code: "column_missing", Detail: odd})
+	}
+	return rep, err
 }
 
 // meanings reads the row of names.
@@ -368,6 +362,10 @@ func (o *Outreach) take(ctx context.Context, from source, opt Import, rep *Impor
 	if rep.Warnings == nil {
 		rep.Warnings = []RowError{}
 	}
+	var err error
+	if opt.leads, err = o.leads(); err != nil {
+		return err
+	}
 	first := make(map[string]int, from.n) // the row in which a contact is there for the first time
 	for i := range from.n {
 		id := from.id(i)
@@ -464,6 +462,11 @@ func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) (o
 	default:
 		rep.Changed++
 	}
+	for _, r := range opt.leads {
+		if why := r.silent(&c, o.q.Now(), o.cfg.Location); why != "" {
+			odd = append(odd, RowError{Row: e.row, Field: r.On.Lead, Code: "rule_silent", Detail: why})
+		}
+	}
 	if opt.DryRun {
 		return odd, nil
 	}
@@ -476,62 +479,6 @@ func (o *Outreach) takeOne(tx *store.Tx, e *entry, opt Import, rep *Imported) (o
 		}
 	}
 	return odd, nil
-}
-
-// newConsents are the lines that a row adds to the ledger: only what differs
-// from what holds, so that a nightly file does not make it grow. A tick that
-// stands in a file since before a withdrawal is no new consent: the withdrawal
-// holds, and the row is told.
-func (o *Outreach) newConsents(tx *store.Tx, e *entry, opt Import) (said []Consent, odd []RowError, err error) {
-	if len(e.consents) == 0 {
-		return nil, nil, nil
-	}
-	holds := map[string]map[string]*Consent{}
-	for _, channel := range []string{SMS, Email} {
-		if holds[channel], err = lastSaid(tx, e.contact.ID, channel); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, purpose := range slices.Sorted(maps.Keys(e.consents)) {
-		var adds []string
-		var against *Consent
-		for _, channel := range []string{SMS, Email} {
-			line := holds[channel][purpose]
-			if line.outdates(e.consents[purpose]) {
-				against = line
-			} else if line.differs(e.consents[purpose]) {
-				adds = append(adds, channel)
-			}
-		}
-		if against != nil {
-			odd = append(odd, RowError{Row: e.row, Field: "consent." + purpose, Code: "consent_withdrawn", Detail: fmt.Sprintf(
-				"the file says yes to %s, which was withdrawn on %s (%s). The withdrawal holds. Take the tick away in your system, or note the new consent with when and how it was given",
-				purpose, against.At.In(o.cfg.Location).Format(time.DateOnly), against.How)})
-		}
-		if len(adds) == 2 {
-			adds = []string{""} // one line for both
-		}
-		for _, channel := range adds {
-			said = append(said, Consent{Contact: e.contact.ID, Purpose: purpose, Channel: channel, Granted: e.consents[purpose], At: o.q.Now(), How: cmp.Or(opt.How, "import"), By: opt.By, Listed: true})
-		}
-	}
-	return said, odd, nil
-}
-
-// outdates: the line is a withdrawal that a file does not know, for it says yes
-// and did not say no since.
-func (c *Consent) outdates(yes bool) bool { return c != nil && yes && !c.Granted && !c.Listed }
-
-// differs: what a file says is news beside the line. That a file says no to what
-// was withdrawn in another way is noted once: its next yes is then a new one.
-func (c *Consent) differs(yes bool) bool {
-	switch {
-	case c == nil:
-		return yes
-	case yes:
-		return !c.Granted
-	}
-	return c.Granted || !c.Listed
 }
 
 // merged is a contact with what a source says of it: the columns it has, or of

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tillpost/queue"
+	"tillpost/queue/outreach"
 )
 
 // maxBody of a request, unless its endpoint allows more. A text for 255 parts
@@ -183,7 +184,7 @@ func badJSON(err error, v any) error {
 
 func unknownField(name string, known []string) error {
 	detail := fmt.Sprintf("%q is not a field of this call. ", name)
-	if near := Nearest(name, known); near != "" {
+	if near := outreach.Nearest(name, known); near != "" {
 		detail += fmt.Sprintf("Did you mean %q? ", near)
 	}
 	return refusal(http.StatusBadRequest, "unknown_field", name, detail+"Fields: "+strings.Join(known, ", "))

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -147,9 +148,12 @@ func (c *call) contactImport() (in reach.ContactImport, err error) {
 	return in, nil
 }
 
-func (c *call) isCSV() bool {
-	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
-	return strings.TrimSpace(strings.ToLower(kind)) == "text/csv"
+func (c *call) isCSV() bool { return c.is("text/csv") }
+
+// is says of what type the body is.
+func (c *call) is(kind string) bool {
+	given, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(given), kind)
 }
 
 // truth reads a query parameter that is true or false.
@@ -280,12 +284,50 @@ func (c *call) plain(kind, name, body string) error {
 }
 
 func (a *API) putTemplate(c *call) (*reply, error) {
+	if c.is("text/plain") {
+		return a.putText(c)
+	}
 	var in reach.Template
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
 	in.Name = c.r.PathValue("name")
 	return a.told(a.outreach.PutTemplate(c.ctx, in.StoredFields, c.who.by))
+}
+
+// putText takes one text of a template as a text document, as getTemplate hands
+// it out (?channel=sms&text=nl). What else the template says stays; a new one is
+// a draft.
+func (a *API) putText(c *call) (*reply, error) {
+	q := c.r.URL.Query()
+	if err := only(q, "channel", "text"); err != nil {
+		return nil, err
+	}
+	raw, err := c.read()
+	if err != nil {
+		return nil, err
+	}
+	words, err := outreach.PlainText(raw)
+	if err != nil {
+		return nil, err
+	}
+	t, err := a.outreach.Template(c.r.PathValue("name"))
+	if errors.Is(err, outreach.ErrNotFound) {
+		t, err = &outreach.Stored{Name: c.r.PathValue("name"), Draft: true}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	channel := cmp.Or(q.Get("channel"), outreach.SMS)
+	if t.Texts == nil {
+		t.Texts = map[string]map[string]string{}
+	}
+	if t.Texts[channel] == nil {
+		t.Texts[channel] = map[string]string{}
+	}
+	words = strings.ReplaceAll(words, "\r\n", "\n")
+	t.Texts[channel][cmp.Or(q.Get("text"), a.cfg.Language)] = strings.TrimRight(words, "\n")
+	return a.told(a.outreach.PutTemplate(c.ctx, *t, c.who.by))
 }
 
 func (a *API) deleteTemplate(c *call) (*reply, error) {

@@ -46,6 +46,12 @@ func TestGarage(t *testing.T) {
 					t.Errorf("%s: %v", q, list)
 				}
 			}
+			s.replies("31612345678", "Ja, is goed")
+			s.later(time.Second)
+			in := s.do("GET", "/inbox", nil)["items"].([]any)
+			if len(in) != 1 || in[0].(a)["from"] != "+31612345678" || in[0].(a)["text"] != "Ja, is goed" || in[0].(a)["reply"] != m["id"] {
+				t.Errorf("what came back: %v", in)
+			}
 			s.refuses("POST", "/messages", a{"contact": "D1044", "template": "klaar"}, "value_missing", "{auto}")
 			s.refuses("POST", "/messages", a{"contact": "D9", "template": "klaar"}, "contact_unknown")
 			s.refuses("POST", "/messages", a{"to": "0612345678", "template": "weg"}, "template_unknown")

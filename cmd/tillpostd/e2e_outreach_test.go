@@ -22,6 +22,7 @@ import (
 	"tillpost/queue/outreach"
 	"tillpost/queue/route/email/mailsim"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 	"tillpost/smpp"
 	"tillpost/smpp/smsc"
 	"tillpost/webui/api"
@@ -48,6 +49,8 @@ type street struct {
 	key    string
 	halt   func()
 	config func(*outreach.Config)
+
+	tariffs []text.Tariff
 }
 
 // cable is a network of one wire: who dials is who is accepted.
@@ -117,6 +120,9 @@ func (s *street) open() {
 		s.t.Fatal(err)
 	}
 	qcfg := queue.Config{DB: db, Country: "NL", Countries: []string{"NL", "SE", "DE", "BE"}, Language: "nl", Location: s.zone, Steward: outreach.Steward()}
+	if qcfg.Tariffs, err = text.NewTariffs(s.tariffs); err != nil {
+		s.t.Fatal(err)
+	}
 	if s.post {
 		qcfg.MailPool, qcfg.Fallback = "email", []queue.State{queue.Failed, queue.Undelivered}
 	}

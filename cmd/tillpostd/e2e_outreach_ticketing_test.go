@@ -197,10 +197,13 @@ func TestTicketing(t *testing.T) {
 	t.Run("all buyers, with a product, without it, and a free selection", func(t *testing.T) {
 		onStreet(t, func(s *street) {
 			s.do("PUT", "/bookings/concert-12", a{"start": "2026-11-28T20:00"})
-			for _, b := range []struct{ who, number, product, row string }{
-				{"Anna", "0612345678", "ticket", "3"}, {"Bram", "0687654321", "ticket", "9"}, {"Cees", "0611112222", "ticket", "4"},
+			for _, b := range []struct {
+				who, number, product, row, seat, kind string
+				rank                                  int
+			}{
+				{"Anna", "0612345678", "ticket", "3", "A12", "adult", 1}, {"Bram", "0687654321", "ticket", "9", "A13", "child", 2}, {"Cees", "0611112222", "ticket", "4", "B7", "adult", 3},
 			} {
-				s.do("PUT", "/bookings/t-"+b.who, a{"customer": a{"id": b.who, "first_name": b.who, "number": b.number}, "event": "concert-12", "type": "ticket", "attributes": a{"product": b.product, "row": b.row, "rank": 1}})
+				s.do("PUT", "/bookings/t-"+b.who, a{"customer": a{"id": b.who, "first_name": b.who, "number": b.number}, "event": "concert-12", "type": "ticket", "attributes": a{"product": b.product, "row": b.row, "seat": b.seat, "ticket_type": b.kind, "rank": b.rank}})
 			}
 			s.do("PUT", "/bookings/d-Bram", a{"contact": "Bram", "event": "concert-12", "type": "extra", "attributes": a{"product": "drinks"}})
 			s.contact("Niemand", "0622223333")
@@ -221,6 +224,12 @@ func TestTicketing(t *testing.T) {
 				{"buyers of drinks", a{"booking": []a{event, drinks}}, 1},
 				{"buyers without drinks", a{"booking": []a{event}, "no_booking": []a{event, drinks}}, 2},
 				{"rows 3 to 5", a{"booking": []a{event, {"field": "row", "op": "between", "value": []string{"3", "5"}}}}, 2},
+				{"the same as numbers", a{"booking": []a{event, {"field": "row", "op": "between", "value": []int{3, 5}}}}, 2},
+				{"the best ranks", a{"booking": []a{event, {"field": "rank", "op": "at_most", "value": 2}}}, 2},
+				{"one of two ranks", a{"booking": []a{event, {"field": "rank", "op": "in", "value": []int{1, 3}}}}, 2},
+				{"block A", a{"booking": []a{event, {"field": "seat", "op": "begins_with", "value": "a"}}}, 2},
+				{"a kind of ticket", a{"booking": []a{event, {"field": "ticket_type", "op": "is", "value": "Child"}}}, 1},
+				{"a kind in a block", a{"booking": []a{event, {"field": "ticket_type", "op": "is", "value": "adult"}, {"field": "seat", "op": "is", "value": "A12"}}}, 1},
 				{"one by name", a{"all": []a{{"field": "first_name", "op": "is", "value": "cees"}}, "booking": []a{event}}, 1},
 			} {
 				if got := count(c.audience); got != c.want {

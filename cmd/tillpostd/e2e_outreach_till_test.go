@@ -2,12 +2,16 @@ package main
 
 import (
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tillpost/queue/outreach"
+	"tillpost/queue/text"
 	"tillpost/smpp/smsc"
 )
 
@@ -28,6 +32,16 @@ func (s *street) register(n int) {
 // swedish is a shop in Sweden.
 func swedish(s *street) {
 	s.config = func(c *outreach.Config) { c.Country, c.Language = "SE", "sv" }
+}
+
+// amount reads a price.
+func amount(t *testing.T, s string) text.Amount {
+	t.Helper()
+	a, err := text.ParseAmount(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
 
 // Till: mass mailing to the customer register (field-notes §4.3).
@@ -55,15 +69,68 @@ func TestTillMailing(t *testing.T) {
 			s.later(10 * time.Second)
 		})
 	})
+	t.Run("a file in the call has every option of a list", func(t *testing.T) {
+		onStreet(t, func(s *street) {
+			// The simplest of all files is what it is when dropped: many messages.
+			got := s.do("POST", "/batches", "to;text\n0612345678;Klaar\n0612345678;Ook klaar\n")
+			if c := got["campaign"].(a); c["class"] != "transactional" || number(c["recipients"]) != 2 {
+				t.Errorf("%v", c)
+			}
+			query := url.Values{
+				"texts": {`{"nl": "Rea, {naam}!"}`}, "consent": {`{"require_all": ["nieuws"], "exclude_any": ["geen sms"]}`}, "throttle": {`{"gap_s": 30}`},
+				"missing": {"default"}, "defaults": {`{"naam": "klant"}`}, "dedupe": {"false"}, "notify": {`{"sms": ["0699999999"]}`},
+				"at": {"2026-11-24T08:00"}, "tz": {"America/New_York"},
+			}
+			file := "to;naam;toestemmingen\n0687654321;Bo;nieuws\n0687654321;;Nieuws\n0611112222;Cees;nieuws|Geen SMS\n"
+			got = s.do("POST", "/batches?"+query.Encode(), file)
+			if c := got["campaign"].(a); c["class"] != "marketing" || number(c["recipients"]) != 2 || c["due"] != "2026-11-24T08:00:00-05:00" || number(c["throttle"].(a)["gap_s"]) != 30 {
+				t.Errorf("%v", c)
+			}
+			s.until("2026-11-24T14:10")
+			list := s.got()
+			if len(list) != 5 || list[2] != "+31687654321 Rea, Bo!" || list[3] != "+31687654321 Rea, klant!" || !strings.HasPrefix(list[4], "+31699999999 ") {
+				t.Errorf("phones received %q", list)
+			}
+			s.refuses("POST", "/batches?text=x&throttle=50", file, "wrong_type")
+			s.refuses("POST", "/batches?text=x&consent=marketing", file, "json_invalid", "consent")
+			twice := url.Values{"text": {"x"}, "at": {"2027-10-31T02:30"}, "consent": {`{"require_all": ["nieuws"]}`}}
+			s.refuses("POST", "/batches?"+twice.Encode(), file, "time_twice", "fold")
+			twice.Set("fold", "2")
+			if c := s.do("POST", "/batches?"+twice.Encode(), file)["campaign"].(a); c["due"] != "2027-10-31T02:30:00+01:00" {
+				t.Errorf("%v", c)
+			}
+		})
+	})
 	t.Run("by dropped files", func(t *testing.T) {
 		onStreet(t, func(s *street) {
 			s.dropped(map[string]string{
 				"kunder.csv":  "kundnr;f\xf6rnamn;mobil;nyhetsutskick\nK1;\xc5sa;070-123 45 67;ja\n",
 				"utskick.csv": "\ufeffMobil\tFörnamn\tSamtycke\n070-123 45 67\tÅsa\tja\n0046 70 765 43 21\tBo\tnej\n",
 				"utskick.txt": "Hej #FÖRNAMN#! Rea på lördag.",
+				"klart.csv":   "to,text\n070-765 43 21,\"Klart, kom gärna\"\n", // a comma parts the columns
+				"skrivs.tmp":  "to;text\n0707654321;halv",                      // not renamed yet
 			}, func() {
 				s.later(time.Minute)
-				s.phones("+46701234567 Hej Åsa! Rea på lördag.")
+				s.phones("+46701234567 Hej Åsa! Rea på lördag.", "+46707654321 Klart, kom gärna")
+				if _, err := os.Stat(filepath.Join(s.dir, "drop", "skrivs.tmp")); err != nil {
+					t.Errorf("a file that is being written was touched: %v", err)
+				}
+				// One that grows is read when it has not changed for five seconds.
+				path := filepath.Join(s.dir, "drop", "vaxer.csv")
+				for _, content := range []string{"to;text\n", "to;text\n0701112233;Ett\n", "to;text\n0701112233;Ett\n0701112234;Tv"} {
+					if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+						t.Fatal(err)
+					}
+					s.later(4 * time.Second)
+					if _, err := os.Stat(path); err != nil {
+						t.Errorf("it was read before it was whole: %v", err)
+					}
+				}
+				if err := os.WriteFile(path, []byte("to;text\n0701112233;Ett\n0701112234;Tva\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				s.later(time.Minute)
+				s.phones("+46701234567 Hej Åsa! Rea på lördag.", "+46707654321 Klart, kom gärna", "+46701112233 Ett", "+46701112234 Tva")
 			})
 			c := s.do("GET", "/contacts/K1", nil)
 			if c["first_name"] != "Åsa" || c["number"] != "+46701234567" {
@@ -126,7 +193,7 @@ func TestTillMailing(t *testing.T) {
 			}
 		})
 	})
-	t.Run("drafts: saved, opened, exported as text; doubles and last use shown", func(t *testing.T) {
+	t.Run("drafts: saved, opened, exported and brought in as text; doubles and last use shown", func(t *testing.T) {
 		onStreet(t, func(s *street) {
 			s.template("lente", "Hej #FÖRNAMN#!", a{"draft": true})
 			s.refuses("POST", "/messages", a{"to": "0612345678", "template": "lente", "vars": a{"förnamn": "Åsa"}}, "template_draft")
@@ -135,6 +202,15 @@ func TestTillMailing(t *testing.T) {
 			}
 			if got := s.do("GET", "/templates/lente?format=text&text=nl", nil)["text"]; got != "Hej #FÖRNAMN#!" {
 				t.Errorf("%q", got)
+			}
+			// A text document, as another program saved it, is a draft or a text of one.
+			plain := []string{"Content-Type", "text/plain"}
+			got := s.do("PUT", "/templates/lente?text=sv", "Hej #F\xd6RNAMN#!\r\nV\xe5ren\r\n", plain...)
+			if sms := got["texts"].(a)["sms"].(a); got["draft"] != true || sms["sv"] != "Hej #FÖRNAMN#!\nVåren" || sms["nl"] != "Hej #FÖRNAMN#!" {
+				t.Errorf("%v", got)
+			}
+			if got := s.do("PUT", "/templates/ny", "Hej!", plain...); got["draft"] != true || got["texts"].(a)["sms"].(a)["nl"] != "Hej!" {
+				t.Errorf("%v", got)
 			}
 			double := s.do("PUT", "/templates/zomer", a{"texts": a{"sms": a{"nl": "Hej #FÖRNAMN#!"}}})
 			if same := double["same_as"].([]any); len(same) != 1 || same[0] != "lente" || double["used"] != nil {
@@ -245,6 +321,9 @@ func TestTillMailing(t *testing.T) {
 			s.do("PUT", "/contacts/K3", a{"first_name": "Namn3", "status": "avliden"})
 			s.do("PUT", "/campaigns/rea", a{"texts": a{"sv": "Rea #FÖRNAMN#"}, "audience": a{"everybody": true}})
 			p := s.do("POST", "/campaigns/rea/preview", nil)
+			if total := p["total"].([]any); len(total) != 1 || total[0].(a)["amount"] != "0.855" || total[0].(a)["currency"] != "SEK" {
+				t.Errorf("19 messages at 0.045: %v", total)
+			}
 			if number(p["messages"]) != 19 || number(p["parts"]) != 19 || p["eta_last"] == nil || p["excluded"].([]any)[0].(a)["why"] != "has the status avliden" {
 				t.Errorf("%v", p)
 			}
@@ -256,6 +335,8 @@ func TestTillMailing(t *testing.T) {
 			if n := len(s.got()); n != 19 {
 				t.Errorf("%d left", n)
 			}
-		}, swedish)
+		}, swedish, func(s *street) {
+			s.tariffs = []text.Tariff{{Prefix: "+46", PerPart: amount(t, "0.045"), Currency: "SEK"}}
+		})
 	})
 }

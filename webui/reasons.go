@@ -24,7 +24,7 @@ var formRefusals = map[string]string{
 	"recipients_missing": "no_list", "column_missing": "no_column", "number_invalid": "no_good_number", "number_landline": "no_landline", "number_premium": "no_good_number",
 	"number_empty": "no_good_number", "start_missing": "no_start", "ends_before_start": "no_order", "not_moved": "no_move", "contact_unknown": "no_such_contact",
 	"id_missing": "no_id", "not_pending": "no_reject", "already_confirmed": "no_pending", "date_invalid": "no_day", "channel_not_here": "no_mail_route",
-	"placeholder_unknown": "no_such_field", "purpose_missing": "no_purpose",
+	"placeholder_unknown": "no_such_field", "field_unknown": "no_known_field", "purpose_missing": "no_purpose",
 }
 
 // stranger finds the placeholders that nobody can fill in.

@@ -29,6 +29,10 @@ type Rule struct {
 	Consent  Policy      `json:"consent,omitzero"`
 	Flag     string      `json:"flag,omitempty"` // of the contact that must be on: auto_reminder
 
+	// NewFields are names of fields that nobody has yet, said on purpose: another
+	// that is unknown is refused.
+	NewFields []string `json:"new_fields,omitempty"`
+
 	NotBefore string `json:"not_before,omitempty"` // 08:00; what falls outside moves inside
 	NotAfter  string `json:"not_after,omitempty"`  // 21:00
 	Margin    Span   `json:"margin,omitzero"`      // least time between a reminder and its start; default PT1H
@@ -205,6 +209,11 @@ func (t *Trigger) check() error {
 func (o *Outreach) PutRule(ctx context.Context, r Rule, by string) (*Rule, error) {
 	if err := o.normalRule(&r); err != nil {
 		return nil, err
+	}
+	if !r.Off { // what asks of something that has gone since can be switched off
+		if err := o.meant(&r); err != nil {
+			return nil, err
+		}
 	}
 	names, judged, err := o.registerNames(r.ofBooking())
 	if err != nil {

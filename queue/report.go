@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -57,8 +56,11 @@ func (q *Queue) firstTime(tx *store.Tx, key string) (bool, error) {
 
 // match finds the part a report speaks of: by our own id where the route knows
 // it, else by identity and reference, newest first, one that still waits before
-// one that is settled. Without any, a part whose answer was lost is settled by
-// recipient and time, but only if exactly one can be meant.
+// one that is settled. Where the reference is exact, one that waits is found
+// though the recipient is spelled as somebody else: some SMSCs leave sender and
+// recipient of the message as they were. Without any, a part whose answer was
+// lost is settled by recipient, time and text, but only if exactly one can be
+// meant.
 func (q *Queue) match(tx *store.Tx, rep *route.Report) (ID, int, error) {
 	if rep.ID != "" {
 		id, err := ParseID(rep.ID)
@@ -71,25 +73,31 @@ func (q *Queue) match(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		}
 		return id, partOf(m, rep.Ref), nil
 	}
-	var settledID ID
-	var settledPart int
+	var settledID, strayID ID
+	var settledPart, strayPart, strays int
 	for c, err := range q.candidates(tx, refKey(rep.Identity, rep.Ref)) {
 		if err != nil {
 			return 0, 0, err
 		}
+		waits := c.m.Parts[c.n-1].waits()
 		if !fits(c.m, rep, q.now()) {
+			if waits && q.fitsAstray(c.m, c.n, rep) {
+				strayID, strayPart, strays = c.m.ID, c.n, strays+1
+			}
 			continue
 		}
-		switch c.m.Parts[c.n-1].State {
-		case PartSent, PartUnknown:
+		if waits {
 			return c.m.ID, c.n, nil
 		}
 		if settledID == 0 {
 			settledID, settledPart = c.m.ID, c.n
 		}
 	}
-	if settledID != 0 {
+	switch {
+	case settledID != 0:
 		return settledID, settledPart, nil
+	case strays == 1:
+		return strayID, strayPart, nil
 	}
 	// While something is on its way to this recipient, the report is more
 	// likely its own, early; but a mark leaves nothing to likelihood.
@@ -106,7 +114,7 @@ func (q *Queue) matchLost(tx *store.Tx, rep *route.Report) (ID, int, error) {
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case !fits(c.m, rep, q.now()) || !marked(c.m, c.n, rep):
+		case !fits(c.m, rep, q.now()) || !q.mayMean(c.m, c.n, rep):
 		case id != 0:
 			return 0, 0, nil // two could be meant: a person decides
 		default:
@@ -150,11 +158,15 @@ func fits(m *Message, rep *route.Report, now time.Time) bool {
 	return now.Sub(m.Took) < reportAge
 }
 
-// marked says whether a report may be about part n of m as far as its mark
-// tells.
-func marked(m *Message, n int, rep *route.Report) bool {
-	return rep.Mark == 0 || rep.Mark == route.Mark(m.ID.String(), m.Attempt, n)
+// fitsAstray says whether an exact report names part n of m although it gives
+// another recipient. An SMSC may have begun to count anew, so nothing else in
+// it may speak against that.
+func (q *Queue) fitsAstray(m *Message, n int, rep *route.Report) bool {
+	return rep.Exact && q.now().Sub(m.Took) < reportAge && !q.contradicts(m, n, rep)
 }
+
+// waits says whether a report may still settle it.
+func (p *Part) waits() bool { return p.State == PartSent || p.State == PartUnknown }
 
 // partOf finds the part with a reference, else the first that was lost, else 0:
 // the whole message.
@@ -316,10 +328,13 @@ func (q *Queue) adopt(tx *store.Tx, m *Message) error {
 		var err error
 		switch {
 		case p.Ref != "":
-			found, err = q.orphansOf(tx, m, refKey(p.Identity, p.Ref))
+			found, err = q.orphansOf(tx, m, refKey(p.Identity, p.Ref), func(rep *route.Report) bool {
+				return fits(m, rep, q.now()) || p.waits() && q.fitsAstray(m, p.N, rep)
+			})
 		case p.State == PartUnknown:
-			found, err = q.orphansOf(tx, m, store.Str(p.Identity))
-			found = slices.DeleteFunc(found, func(o *orphan) bool { return o.Report.Strange || !marked(m, p.N, &o.Report) })
+			found, err = q.orphansOf(tx, m, store.Str(p.Identity), func(rep *route.Report) bool {
+				return fits(m, rep, q.now()) && !rep.Strange && q.mayMean(m, p.N, rep)
+			})
 			if len(found) > 1 || (len(found) == 1 && found[0].Report.To == "") {
 				found = nil // not certain: a person decides
 			}
@@ -339,7 +354,9 @@ func (q *Queue) adopt(tx *store.Tx, m *Message) error {
 	return nil
 }
 
-func (q *Queue) orphansOf(tx *store.Tx, m *Message, prefix []byte) (found []*orphan, err error) {
+// orphansOf returns those under a prefix that came since m was taken and that
+// fit.
+func (q *Queue) orphansOf(tx *store.Tx, m *Message, prefix []byte, fit func(*route.Report) bool) (found []*orphan, err error) {
 	for o, err := range orphans.Scan(tx, prefix) {
 		if err != nil {
 			return nil, err
@@ -348,7 +365,7 @@ func (q *Queue) orphansOf(tx *store.Tx, m *Message, prefix []byte) (found []*orp
 		if !bytes.HasPrefix(key, prefix) {
 			break
 		}
-		if !o.At.Before(m.Took) && fits(m, &o.Report, q.now()) {
+		if !o.At.Before(m.Took) && fit(&o.Report) {
 			found = append(found, o)
 		}
 	}

@@ -187,15 +187,19 @@ type Report struct {
 	Whole    bool   `json:"whole,omitempty"` // it speaks for every part with this Ref: the network cut the text itself
 	// Strange: its Ref cannot be that of a part whose answer was lost, so it
 	// settles none; it speaks of what somebody else sent from this SIM.
-	Strange bool        `json:"strange,omitempty"`
-	Mark    int         `json:"mark,omitempty"` // the Mark of its part, where the network has repeated it; 0: it has not
-	State   ReportState `json:"state"`          //
-	Code    string      `json:"code,omitempty"` // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
-	Why     string      `json:"why,omitempty"`  // its meaning in the network's words
+	Strange bool `json:"strange,omitempty"`
+	// Exact: its Ref is long enough to name one part alone, so that To need not
+	// agree. A TP-MR, which is one byte, never is.
+	Exact bool        `json:"exact,omitempty"`
+	Mark  int         `json:"mark,omitempty"`  // the Mark of its part, where the network has repeated it; 0: it has not
+	Quote string      `json:"quote,omitempty"` // how the text it is about begins, where the network repeats that
+	State ReportState `json:"state"`           //
+	Code  string      `json:"code,omitempty"`  // the network's own code: "TP-ST 46", "stat:UNDELIV err:011"
+	Why   string      `json:"why,omitempty"`   // its meaning in the network's words
 	// Reason is the key of the plain text for a person: not_reached, refused …
 	// Empty reads as refused where State is undelivered.
 	Reason string    `json:"reason,omitempty"`
-	Sent   time.Time `json:"sent,omitzero"` // the network's times: for display, never for order
+	Sent   time.Time `json:"sent,omitzero"` // the network's times, in a zone it may not tell: for display, never for order
 	Done   time.Time `json:"done,omitzero"`
 	Raw    string    `json:"raw,omitempty"` // hex of the PDU as it came
 }

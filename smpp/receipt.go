@@ -16,6 +16,7 @@ type receipt struct {
 	id, stat, err string
 	submit, done  string // dates, digits as they came
 	network       string // network_error_code, "03:0011"
+	quote         string // how the text of its message begins
 }
 
 // stateWords are the final and the passing states of a message. The text form
@@ -69,7 +70,9 @@ func (r *receipt) code() string {
 // readReceipt reads a receipt, the TLVs before the text: they are exact where
 // the text is a habit. ok is false if neither names a message and its state.
 func readReceipt(m *carried) (r receipt, ok bool) {
-	r, _ = parseReceipt(receiptText(m))
+	said := receiptText(m)
+	r, _ = parseReceipt(said)
+	r.quote = quoted(said)
 	if id, has := m.tlv[pdutlv.TagReceiptedMessageID]; has {
 		if s := strings.TrimSpace(cstring(id.Bytes())); s != "" {
 			r.id = s
@@ -143,6 +146,17 @@ func parseReceipt(s string) (r receipt, ok bool) {
 	return r, r.id != "" && r.stat != ""
 }
 
+// quoted is what stands behind text: the beginning of the message, as a rule
+// its first 20 characters (SMPP 3.4 Appendix B). Some write octets there.
+func quoted(s string) string {
+	const key = "text:"
+	at := findKey(asciiLower(s), key)
+	if at < 0 {
+		return ""
+	}
+	return strings.ToValidUTF8(strings.TrimSpace(s[at+len(key):]), "\uFFFD")
+}
+
 // findKey returns where key begins in s as a word of its own, or -1.
 func findKey(s, key string) int {
 	for at := 0; ; {
@@ -170,7 +184,8 @@ func asciiLower(s string) string {
 }
 
 // receiptTime reads YYMMDDhhmm, YYMMDDhhmmss or YYYYMMDDhhmmss. SMSCs write
-// their local time and no zone, so the value is good for display only.
+// their local time and no zone: the value is good for display, and to tell
+// minutes apart.
 func receiptTime(s string) time.Time {
 	layouts := map[int]string{10: "0601021504", 12: "060102150405", 14: "20060102150405"}
 	layout, ok := layouts[len(s)]

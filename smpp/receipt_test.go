@@ -69,6 +69,33 @@ func TestParseReceiptOddities(t *testing.T) {
 	}
 }
 
+// What stands behind text: says which message a receipt is about, and nothing
+// else.
+func TestReceiptQuotesItsMessage(t *testing.T) {
+	for said, want := range map[string]string{
+		"id:7 stat:DELIVRD err:000 text:Uw bestelling staat ": "Uw bestelling staat",
+		"id:7 stat:DELIVRD Text:Hi\r\n":                       "Hi",
+		"id:7 stat:DELIVRD text:stat:EXPIRED text:x":          "stat:EXPIRED text:x",
+		"id:7 stat:DELIVRD text:\xe9\xe9n":                    "\uFFFDn",
+		"id:7 stat:DELIVRD text:":                             "",
+		"id:7 stat:DELIVRD context:no":                        "",
+		"id:7 stat:DELIVRD":                                   "",
+	} {
+		if got := quoted(said); got != want {
+			t.Errorf("%q quotes %q, want %q", said, got, want)
+		}
+	}
+	c, _, rec := bound(t, smsc.Config{Receipts: smsc.FormText, ReceiptAfter: time.Millisecond}, nil)
+	sent := message(1, "Uw bestelling staat klaar")
+	if _, err := c.Send(within(t), sent); err != nil {
+		t.Fatal(err)
+	}
+	rec.until(t, "the receipt", func() bool { return len(rec.reported) == 1 })
+	if r := rec.reports()[0]; r.Quote != "Uw bestelling staat" || !r.Exact || r.Sent.IsZero() {
+		t.Errorf("told was %+v", r)
+	}
+}
+
 func TestStates(t *testing.T) {
 	want := map[string]route.ReportState{
 		"SCHEDULED": route.ReportPending, "ENROUTE": route.ReportPending, "ACCEPTD": route.ReportPending,

@@ -61,7 +61,7 @@ func (d *desk) report(ctx context.Context, sink route.Sink, f frame, m *carried,
 	ref := d.ids.ref(r.id, from)
 	rep := route.Report{
 		Route: d.name, Identity: d.identity,
-		Ref: ref, To: from, Whole: d.whole,
+		Ref: ref, Exact: true, To: from, Quote: r.quote, Whole: d.whole,
 		Code: r.code(), Sent: receiptTime(r.submit), Done: receiptTime(r.done),
 		Raw: hex.EncodeToString(f.raw()),
 	}

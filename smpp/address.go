@@ -17,6 +17,13 @@ const (
 	npiISDN    = 1 // E.163, E.164
 )
 
+// CheckSender says why no message can leave under that name or number; nil:
+// one can. Empty is the SMSC's own choice.
+func CheckSender(s string) error {
+	_, err := sender(s)
+	return err
+}
+
 // sender gives a sender its type by its look: +31612345678 and 31612345678
 // are international, 0612345678 is national, up to six digits are a short
 // code, anything with a letter is a name.

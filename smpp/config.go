@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fiorix/go-smpp/smpp/pdu/pdutlv"
+
 	"tillpost/queue/route"
 )
 
@@ -39,7 +41,7 @@ type Config struct {
 	PartsPerSecond int // 0: no limit but what the SMSC's throttling teaches
 
 	Source               string // usual sender: number, short code or name; may be empty
-	SourceTON, SourceNPI *int   // nil: from the sender's look
+	SourceTON, SourceNPI *int   // of Source, and of other numbers unless it is a name; nil: from the look
 	DestTON, DestNPI     *int   // nil: from the recipient's look
 	ServiceType          string
 
@@ -49,7 +51,12 @@ type Config struct {
 	LongMessages string // LongUDH (default), LongSAR or LongPayload
 
 	ReceiptID string        // IDAuto (default), IDSame, IDHexDec or IDDecHex
-	Validity  time.Duration // how long the SMSC tries; 0: as long as it likes
+	Validity  time.Duration // how long the SMSC tries at most; 0: until the message expires
+
+	// ValidityFormat is how it is told: ValidityRelative (default),
+	// ValidityAbsolute, or ValidityNone where the SMSC takes no
+	// validity_period; then it tries for as long as it likes.
+	ValidityFormat string
 
 	// MessageReference sends a user_message_reference with each part, which
 	// some SMSCs repeat in the receipt: then it settles a message whose
@@ -104,6 +111,15 @@ func (t Timers) withDefaults() Timers {
 	return t
 }
 
+// ownTLVs are those that submitSM writes itself.
+var ownTLVs = []pdutlv.Tag{
+	pdutlv.TagUserMessageReference, pdutlv.TagMessagePayload,
+	pdutlv.TagSarMsgRefNum, pdutlv.TagSarTotalSegments, pdutlv.TagSarSegmentSeqnum,
+}
+
+// Check says what New would refuse, as "setting: why"; nil: nothing.
+func (c Config) Check() error { return c.complete() }
+
 // complete applies the defaults and refuses what cannot work.
 func (c *Config) complete() error {
 	if c.Name == "" || c.SystemID == "" || c.Log == nil {
@@ -141,6 +157,7 @@ func (c *Config) complete() error {
 		{"alphabet", &c.Alphabet, []string{AlphabetGSM7, AlphabetLatin1}},
 		{"long_messages", &c.LongMessages, []string{LongUDH, LongSAR, LongPayload}},
 		{"receipt_id", &c.ReceiptID, []string{IDAuto, IDSame, IDHexDec, IDDecHex}},
+		{"validity_format", &c.ValidityFormat, []string{ValidityRelative, ValidityAbsolute, ValidityNone}},
 	} {
 		if *f.value == "" {
 			*f.value = f.allowed[0]
@@ -171,6 +188,14 @@ func (c *Config) complete() error {
 	}
 	if _, err := sender(c.Source); err != nil {
 		return fmt.Errorf("source: %w", err)
+	}
+	for tag, v := range c.TLVs {
+		if slices.Contains(ownTLVs, pdutlv.Tag(tag)) {
+			return fmt.Errorf("tlvs: 0x%04X is set for each part as its text and settings want; leave it out", tag)
+		}
+		if len(v) > maxShort {
+			return fmt.Errorf("tlvs: 0x%04X has %d octets; at most %d are possible", tag, len(v), maxShort)
+		}
 	}
 	for code, fate := range c.Codes {
 		if fate != route.Retry && fate != route.Reject {

@@ -21,6 +21,13 @@ const (
 	LongPayload = "payload" // message_payload, once; the SMSC cuts
 )
 
+// Forms of validity_period: Config.ValidityFormat.
+const (
+	ValidityRelative = "relative" // from when the SMSC gets it; needs no agreement about clocks
+	ValidityAbsolute = "absolute" // a time of day, in UTC
+	ValidityNone     = "none"     // the field is left empty
+)
+
 // maxShort is the room in short_message: sm_length is one octet and 255 is
 // not allowed. SMPP 3.4 §5.2.21
 const maxShort = 254
@@ -238,8 +245,8 @@ func (c *Client) aroundLatin1(out *route.Outbound, said string, odd rune) ([]byt
 	return b, c.cfg.CodingUCS2, nil
 }
 
-// validity is how long the SMSC shall try, in the relative form, which needs
-// no agreement about clocks: YYMMDDhhmmss000R. SMPP 3.4 §7.1.1
+// validity is how long the SMSC shall try: YYMMDDhhmmss000R from now, or the
+// time itself. SMPP 3.4 §7.1.1
 func (c *Client) validity(expires, now time.Time) string {
 	d := c.cfg.Validity
 	if !expires.IsZero() {
@@ -247,19 +254,34 @@ func (c *Client) validity(expires, now time.Time) string {
 			d = left
 		}
 	}
-	if d == 0 {
+	if d == 0 || c.cfg.ValidityFormat == ValidityNone {
 		return "" // the SMSC's own default
 	}
 	const day = 24 * time.Hour
 	d = min(max(d.Round(time.Second), time.Minute), 30*day)
+	if c.cfg.ValidityFormat == ValidityAbsolute {
+		return now.Add(d).UTC().Format("060102150405") + "000+"
+	}
 	return fmt.Sprintf("0000%02d%02d%02d%02d000R", d/day, d/time.Hour%24, d/time.Minute%60, d/time.Second%60)
 }
 
 // sourceAddress is the address of a sender with the types the settings want.
+// They were set with the usual sender in mind. Another number than a usual one
+// goes as that does; a name is of type 5 and nothing else, and no number goes
+// as a name.
 func (c *Client) sourceAddress(from string) (address, error) {
 	a, err := sender(from)
 	if err != nil {
 		return address{}, err
+	}
+	if from != c.cfg.Source {
+		usual, err := sender(c.cfg.Source)
+		if err != nil {
+			return address{}, err
+		}
+		if a.ton == tonAlphanumeric || usual.ton == tonAlphanumeric {
+			return a, nil
+		}
 	}
 	c.overrideType(&a, c.cfg.SourceTON, c.cfg.SourceNPI)
 	return a, nil

@@ -205,6 +205,44 @@ func TestValidity(t *testing.T) {
 	}
 }
 
+// SMPP 3.4 §7.1.1: the time itself in UTC, or nothing at all.
+func TestValidityFormats(t *testing.T) {
+	now := time.Date(2026, 11, 24, 23, 30, 0, 0, time.FixedZone("CET", 3600))
+	for format, want := range map[string]string{
+		ValidityRelative: "000000020000000R", ValidityAbsolute: "261125003000000+", ValidityNone: "",
+	} {
+		c := newClient(t, "smsc:2775", newRecorder(), func(cfg *Config) { cfg.Validity, cfg.ValidityFormat = 2*time.Hour, format })
+		if got := c.validity(now.Add(48*time.Hour), now); got != want {
+			t.Errorf("%s: %q, want %q", format, got, want)
+		}
+	}
+}
+
+// The types of the settings are the usual sender's: a name never goes as a
+// number, nor a number as a name.
+func TestTypeOfOtherSenders(t *testing.T) {
+	one, five := 1, 5
+	for _, p := range []struct {
+		usual string
+		ton   *int
+		from  string
+		want  byte
+	}{
+		{"0612345678", &one, "0612345678", 1},
+		{"0612345678", &one, "0687654321", 1}, // as the operator wants numbers
+		{"0612345678", &one, "BAKKER", 5},
+		{"", &one, "BAKKER", 5},
+		{"", &one, "0687654321", 1},
+		{"SHOP", &one, "SHOP", 1}, // an oddity, but said of this very sender
+		{"SHOP", &five, "0687654321", 2},
+	} {
+		c := newClient(t, "smsc:2775", newRecorder(), func(cfg *Config) { cfg.Source, cfg.SourceTON = p.usual, p.ton })
+		if got, err := c.sourceAddress(p.from); err != nil || got.ton != p.want {
+			t.Errorf("source %q of type %d: %q leaves as %+v, %v; want %d", p.usual, *p.ton, p.from, got, err, p.want)
+		}
+	}
+}
+
 func TestSenders(t *testing.T) {
 	for said, want := range map[string]address{
 		"":              {0, 0, ""},

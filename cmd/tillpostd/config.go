@@ -103,35 +103,6 @@ func (m *Modem) currentPIN() (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
-// SMPP is one [[smpp]].
-type SMPP struct {
-	Name         string        `toml:"name"`
-	Addr         string        `toml:"addr"`
-	Addrs        []string      `toml:"addrs"`
-	SystemID     string        `toml:"system_id"`
-	PasswordFile string        `toml:"password_file"`
-	Password     secret        `toml:"password"` // inline, or what PasswordFile holds
-	SystemType   string        `toml:"system_type"`
-	Bind         string        `toml:"bind"` // transceiver | pair
-	Binds        int           `toml:"binds"`
-	TLS          bool          `toml:"tls"`
-	Window       int           `toml:"window"`
-	PartsPerSec  int           `toml:"parts_per_second"` // 0: no limit
-	Source       string        `toml:"source"`
-	SourceTON    *int          `toml:"source_ton"` // nil: follows from Source, as the next three
-	SourceNPI    *int          `toml:"source_npi"`
-	DestTON      *int          `toml:"dest_ton"`
-	DestNPI      *int          `toml:"dest_npi"`
-	Alphabet     string        `toml:"alphabet"`      // gsm7 | latin1: what data_coding 0 means there
-	LongMessages string        `toml:"long_messages"` // udh | sar | payload
-	ReceiptID    string        `toml:"receipt_id"`    // auto | same | hex-dec | dec-hex
-	Validity     time.Duration `toml:"validity"`
-	SendTimeout  time.Duration `toml:"send_timeout"` // patience for one submit_sm_resp
-	Pool         string        `toml:"pool"`
-
-	MessageReference bool `toml:"message_reference"` // each part carries a user_message_reference
-}
-
 // RoutingRow is one [[routing]]: the first whose conditions all hold names
 // the pool.
 type RoutingRow struct {
@@ -234,18 +205,6 @@ func (m *Modem) defaults() {
 	m.SendTimeout = 180 * time.Second
 	m.MonthStarts = 1
 	m.BalanceEvery = 24 * time.Hour
-}
-
-func (s *SMPP) defaults() {
-	s.Bind = "transceiver"
-	s.Binds = 1
-	s.Window = 10
-	s.Alphabet = "gsm7"
-	s.LongMessages = "udh"
-	s.ReceiptID = "auto"
-	s.Validity = 24 * time.Hour
-	s.SendTimeout = 60 * time.Second
-	s.Pool = "sms"
 }
 
 // secret is a PIN or a password. It prints as a placeholder, so that a

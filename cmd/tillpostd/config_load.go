@@ -233,43 +233,10 @@ func (c *Config) validateRoutes(ps *problems) {
 		ps.caredFor(at, m)
 	}
 	for i := range c.SMPP {
-		s, at := &c.SMPP[i], fmt.Sprintf("smpp[%d]", i)
-		ps.routeName(at+".name", s.Name)
-		unique(at+".name", "name", s.Name)
-		if (s.Addr == "") == (len(s.Addrs) == 0) {
-			ps.fault(at, `must say where the SMSC is, by either addr = "host:2775" or addrs = ["…", "…"]`)
-		}
-		if s.Addr != "" {
-			ps.dialAddress(at+".addr", s.Addr)
-		}
-		for k, addr := range s.Addrs {
-			ps.dialAddress(fmt.Sprintf("%s.addrs[%d]", at, k), addr)
-		}
-		// SMPP 3.4 §4.1.1: C-octet strings with their terminating zero.
-		ps.octets(at+".system_id", s.SystemID, 1, 15)
-		ps.octets(at+".password", string(s.Password), 0, 8)
-		ps.octets(at+".system_type", s.SystemType, 0, 12)
-		ps.octets(at+".source", s.Source, 0, 20)
-		ps.oneOf(at+".bind", s.Bind, "transceiver", "pair")
-		ps.oneOf(at+".alphabet", s.Alphabet, "gsm7", "latin1")
-		ps.oneOf(at+".long_messages", s.LongMessages, "udh", "sar", "payload")
-		ps.oneOf(at+".receipt_id", s.ReceiptID, "auto", "same", "hex-dec", "dec-hex")
-		ps.between(at+".binds", s.Binds, 1, 16)
-		ps.between(at+".window", s.Window, 1, 1000)
-		ps.between(at+".parts_per_second", s.PartsPerSec, 0, 100_000)
-		for key, n := range map[string]*int{"source_ton": s.SourceTON, "dest_ton": s.DestTON} {
-			if n != nil {
-				ps.between(at+"."+key, *n, 0, 6) // SMPP 3.4 §5.2.5
-			}
-		}
-		for key, n := range map[string]*int{"source_npi": s.SourceNPI, "dest_npi": s.DestNPI} {
-			if n != nil {
-				ps.between(at+"."+key, *n, 0, 18) // SMPP 3.4 §5.2.6
-			}
-		}
-		ps.atLeast(at+".validity", int64(s.Validity/time.Minute), 5, " minutes")
-		ps.atLeast(at+".send_timeout", int64(s.SendTimeout/time.Second), 1, " second")
-		ps.poolName(at+".pool", s.Pool)
+		at := fmt.Sprintf("smpp[%d]", i)
+		ps.routeName(at+".name", c.SMPP[i].Name)
+		unique(at+".name", "name", c.SMPP[i].Name)
+		c.SMPP[i].validate(ps, at)
 	}
 	if c.Email != nil {
 		unique("email", "name", mailRoute)
@@ -481,7 +448,11 @@ func (ps *problems) oneOf(path, value string, allowed ...string) {
 	if near := outreach.Nearest(value, allowed); near != "" {
 		hint = fmt.Sprintf("; did you mean %q?", near)
 	}
-	ps.fault(path, "%q is not one of %s%s", value, strings.Join(allowed, ", "), hint)
+	words := make([]string, len(allowed))
+	for i, a := range allowed {
+		words[i] = cmp.Or(a, `""`)
+	}
+	ps.fault(path, "%q is not one of %s%s", value, strings.Join(words, ", "), hint)
 }
 
 func (ps *problems) between(path string, n, least, most int) {
@@ -493,23 +464,6 @@ func (ps *problems) between(path string, n, least, most int) {
 func (ps *problems) atLeast(path string, n, least int64, unit string) {
 	if n < least {
 		ps.fault(path, "is %d, must be at least %d%s", n, least, unit)
-	}
-}
-
-// octets checks the length of a text that SMPP sends as ASCII; the value may
-// be a secret, so it is not repeated.
-func (ps *problems) octets(path, value string, least, most int) {
-	for _, r := range value {
-		if r < ' ' || r > '~' {
-			ps.fault(path, "holds a character that is not plain ASCII; SMPP has no room for others")
-			return
-		}
-	}
-	switch {
-	case value == "" && least > 0:
-		ps.fault(path, "is missing; the operator's letter with your account names it")
-	case len(value) > most:
-		ps.fault(path, "has %d characters, SMPP allows at most %d", len(value), most)
 	}
 }
 

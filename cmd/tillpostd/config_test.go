@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"tillpost/queue/route"
 	"tillpost/queue/text"
+	"tillpost/smpp"
 )
 
 // said returns the problems of a boot file as a person reads them, without
@@ -62,7 +64,7 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 	for section, keys := range map[string][]string{
 		"text":    {"ref_bits", "cedilla", "shift", "locking"},
 		"modem":   {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
-		"smpp":    {"message_reference", "send_timeout"},
+		"smpp":    {"message_reference", "send_timeout", "tls_name", "tls_ca_file", "service_type", "coding_gsm7", "coding_ucs2", "tlvs", "codes", "validity_format"},
 		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after"},
 		"routing": {"hours", "max_price"},
 		"consent": {"till_checks"},
@@ -106,6 +108,9 @@ func TestConfigDefaultsAreValid(t *testing.T) {
 	}
 }
 
+// smppFile is an SMSC of which nothing is wrong, in four lines.
+const smppFile = "[[smpp]]\nname = \"o\"\naddr = \"127.0.0.1:2775\"\nsystem_id = \"s\"\n"
+
 func TestConfigProblems(t *testing.T) {
 	tests := []struct {
 		name string
@@ -147,8 +152,23 @@ func TestConfigProblems(t *testing.T) {
 		{"duration without unit", "[[modem]]\nname = \"a\"\nport = \"/dev/null\"\nsend_timeout = \"180\"\n",
 			[]string{`FILE:4: modem.send_timeout: "180" is not a time with its unit`}},
 		{"smpp address, word and length", "[[smpp]]\nname = \"o\"\naddrs = [\"example\"]\nsystem_id = \"0123456789abcdef\"\nbind = \"transciever\"\n",
-			[]string{`FILE:3: smpp.addrs: "example" is not an address`, `FILE:4: smpp.system_id: has 16 characters, SMPP allows at most 15`,
+			[]string{`FILE:3: smpp.addrs: "example" is not an address`, `FILE:4: smpp.system_id: has 16 characters, at most 15 are possible`,
 				`FILE:5: smpp.bind: "transciever" is not one of transceiver, pair; did you mean "transceiver"?`}},
+		{"an SMSC that could not start", smppFile + "source = \"Bakkerij van Dam\"\ntlvs = [\"0x1400\", \"0x1401=6g\", \"0x1402=01\", \"0x1402=02\"]\ncodes = [\"0x401=never\", \"0x402=retry\", \"1026=reject\"]\nservice_type = \"CELLULAR\"\ncoding_ucs2 = 0\nvalidity_format = \"Relative\"\nvalidity = \"1m\"\n",
+			[]string{`FILE:5: smpp.source: the sender "Bakkerij van Dam" has 16 characters; a phone shows at most 11`,
+				`FILE:6: smpp.tlvs: "0x1400" is no optional parameter; write its tag and its octets in hex`, `FILE:6: smpp.tlvs: "0x1401=6g" is no`, `FILE:6: smpp.tlvs: 0x1402 is given twice`,
+				`FILE:7: smpp.codes: "0x401=never" is no meaning of a status; write`, `FILE:7: smpp.codes: 0x402 is given twice`,
+				`FILE:8: smpp.service_type: has 8 characters, at most 5`, `FILE:9: smpp.coding_ucs2: is 0, must be from 1 to 255`,
+				`FILE:10: smpp.validity_format: "Relative" is not one of relative, absolute, none`, `FILE:11: smpp.validity: is 1, must be at least 5 minutes, or "0s"`}},
+		{"a parameter that is the route's own", smppFile + "tlvs = [\"0x0424=61\"]\n",
+			[]string{`FILE:5: smpp.tlvs: 0x0424 is set for each part`}},
+		{"TLS that is off, and an authority that is none", smppFile + "tls_name = \"sms.example\"\n" + strings.ReplaceAll(smppFile, "\"o\"", "\"p\"") + "tls = true\ntls_name = \"sms example\"\ntls_ca_file = \"none.pem\"\n",
+			[]string{`FILE:5: smpp.tls_name: is of no use without TLS`, `FILE:11: smpp.tls_name: "sms example" is not a host name`, `FILE:12: smpp.tls_ca_file: `}},
+		{"a password longer than the specification is only a warning", smppFile + "password = \"fourteen-chars\"\n",
+			[]string{`warning: FILE:5: smpp.password: has 14 characters, SMPP 3.4 allows 8`, `warning: FILE:5: smpp.password: stands in this file`}},
+		{"a password that no SMSC can be given", smppFile + "password = \"" + strings.Repeat("x", 64) + "\"\n",
+			[]string{`FILE:5: smpp.password: has 64 characters, at most 63`, `warning: FILE:5: smpp.password: stands in this file`}},
+		{"no words that are empty", "[text]\nshift = \"klingon\"\n", []string{`FILE:2: text.shift: "klingon" is not one of "", turkish`}},
 		{"syntax", "data_dir = \"/x\nlisten = []\n", []string{`FILE:1: data_dir: `}},
 		{"no listener", "listen = []\n", []string{`FILE:1: listen: is empty`}},
 		{"time zone", "timezone = \"Amsterdam\"\n", []string{`FILE:1: timezone: "Amsterdam" is not a time zone`}},
@@ -268,5 +288,22 @@ func TestPageIsCalledByTheNameTheOwnerGave(t *testing.T) {
 		if got := (&Config{Hostnames: c.names, Listen: c.listen}).pageURL(); got != c.want {
 			t.Errorf("%v on %v is %q, want %q", c.names, c.listen, got, c.want)
 		}
+	}
+}
+
+func TestSettingsOfAnSMSCReachTheRoute(t *testing.T) {
+	cfg, ps := parseConfig(filepath.Join(t.TempDir(), "tillpost.toml"), []byte(smppFile+
+		"tls = true\ntls_name = \"sms.example\"\nservice_type = \"CMT\"\ntlvs = [\"0x1400 = 616263\", \"5121=\"]\ncodes = [\"0x401=reject\", \"1026 = retry\"]\n"+
+		"coding_gsm7 = 241\ncoding_ucs2 = 24\nvalidity = \"0s\"\nvalidity_format = \"absolute\"\nalphabet = \"latin1\"\nmessage_reference = true\n"))
+	if len(ps.list) > 0 {
+		t.Fatalf("%q", said(ps))
+	}
+	got := cfg.SMPP[0].route(nil, nil)
+	if got.TLS == nil || got.TLS.ServerName != "sms.example" || got.ServiceType != "CMT" ||
+		!reflect.DeepEqual(got.TLVs, map[uint16][]byte{0x1400: []byte("abc"), 0x1401: {}}) ||
+		!reflect.DeepEqual(got.Codes, map[uint32]route.Fate{0x401: route.Reject, 0x402: route.Retry}) ||
+		got.CodingGSM7 != 0xF1 || got.CodingUCS2 != 0x18 || got.Validity != 0 || got.ValidityFormat != smpp.ValidityAbsolute ||
+		got.Alphabet != smpp.AlphabetLatin1 || !got.MessageReference {
+		t.Errorf("the route reads %+v", got)
 	}
 }

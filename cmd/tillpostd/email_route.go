@@ -159,18 +159,26 @@ func (e *Email) readTrust(ps *problems) {
 	if e.CAFile == "" {
 		return
 	}
-	path := secretPath(ps.file, e.CAFile)
+	if pool := ps.authority("email.ca_file", e.CAFile, "openssl s_client -starttls smtp -showcerts"); pool != nil {
+		e.trust = &tls.Config{RootCAs: pool}
+	}
+}
+
+// authority reads the certificate that vouches for a server; nil beside a
+// fault. shows is the command that would print it.
+func (ps *problems) authority(key, file, shows string) *x509.CertPool {
+	path := secretPath(ps.file, file)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		ps.fault("email.ca_file", "%s cannot be read: %v; put the server's certificate there, in PEM, or leave it out for the system's authorities", path, errors.Unwrap(err))
-		return
+		ps.fault(key, "%s cannot be read: %v; put the server's certificate there, in PEM, or leave it out for the system's authorities", path, errors.Unwrap(err))
+		return nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(data) {
-		ps.fault("email.ca_file", "%s holds no certificate in PEM; openssl s_client -starttls smtp -showcerts shows the server's", path)
-		return
+		ps.fault(key, "%s holds no certificate in PEM; %s shows the server's", path, shows)
+		return nil
 	}
-	e.trust = &tls.Config{RootCAs: pool}
+	return pool
 }
 
 // parts are the errors that were joined into one.

@@ -2,13 +2,10 @@ package main
 
 import (
 	"cmp"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"tillpost/queue"
-	"tillpost/smpp"
 )
 
 // attach builds every route of the boot file and gives it to the queue. The
@@ -18,31 +15,9 @@ func attach(q *queue.Queue, cfg *Config, log *slog.Logger) (*modems, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range cfg.SMPP {
-		addrs := s.Addrs
-		if s.Addr != "" {
-			addrs = []string{s.Addr}
-		}
-		var secure *tls.Config
-		if s.TLS {
-			secure = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		r, err := smpp.New(smpp.Config{
-			Name: s.Name, Addrs: addrs,
-			SystemID: s.SystemID, Password: string(s.Password), SystemType: s.SystemType,
-			Bind: s.Bind, Binds: s.Binds, TLS: secure,
-			Window: s.Window, PartsPerSecond: s.PartsPerSec,
-			Source: s.Source, SourceTON: s.SourceTON, SourceNPI: s.SourceNPI, DestTON: s.DestTON, DestNPI: s.DestNPI,
-			Alphabet: s.Alphabet, LongMessages: s.LongMessages, ReceiptID: s.ReceiptID, Validity: s.Validity,
-			MessageReference: s.MessageReference, SendTimeout: s.SendTimeout,
-			Memory: q.Memory(s.Name),
-			Log:    log.With("route", s.Name),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("smpp %q: %w", s.Name, err)
-		}
-		if err := q.Attach(r, s.Pool); err != nil {
-			return nil, fmt.Errorf("smpp %q: %w", s.Name, err)
+	for i := range cfg.SMPP {
+		if err := attachSMPP(q, &cfg.SMPP[i], log); err != nil {
+			return nil, err
 		}
 	}
 	return found, attachEmail(q, cfg.Email, log)

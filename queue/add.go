@@ -39,7 +39,6 @@ const (
 	maxAhead        = 2 * 366 * 24 * time.Hour
 	grace           = 15 * time.Minute // what was due so short a time ago is sent now (field-notes §4.1)
 	maxRef          = 200
-	maxFrom         = 16
 )
 
 // Prepare turns a draft into a message that could be accepted: it checks every
@@ -160,10 +159,11 @@ func (q *Queue) checkChoices(m *Message, d *Draft) error {
 		return &Invalid{"priority", "out_of_range", fmt.Sprintf("%d is not a priority. Use 0 (last) to 3 (urgent)", m.Priority)}
 	case len(m.Ref) > maxRef || strings.ContainsRune(m.Ref, 0):
 		return &Invalid{"ref", "too_long", fmt.Sprintf("ref may have at most %d bytes and no zero byte. Shorten it", maxRef)}
-	case len(m.From) > maxFrom:
-		return &Invalid{"from", "too_long", "a sender has at most 11 letters or 15 digits. Shorten it"}
 	case d.MaxParts < 0:
 		return &Invalid{"max_parts", "out_of_range", "max_parts must be 1 or more. Leave it out for the limit of this box"}
+	}
+	if _, err := text.ParseSender(m.From); err != nil {
+		return invalidText(err, "from")
 	}
 	m.Asked = m.Pool != ""
 	if err := q.checkPool(m); err != nil {

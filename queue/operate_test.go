@@ -112,6 +112,8 @@ func TestRefusedDraftsNameTheFieldAndTheRemedy(t *testing.T) {
 			{"expires", Draft{To: anna, Text: "x", Expires: time.Now().Add(-time.Hour)}},
 			{"at", Draft{To: anna, Text: "x", At: time.Now().Add(10 * 366 * 24 * time.Hour)}},
 			{"max_parts", Draft{To: anna, Text: "x", MaxParts: -1}},
+			{"from", Draft{To: anna, Text: "x", From: "Bakkerij Janse"}},
+			{"from", Draft{To: anna, Text: "x", From: "Bäcker"}},
 		} {
 			_, err := b.q.Add(t.Context(), c.d)
 			var invalid *Invalid

@@ -1,8 +1,11 @@
 package smpp
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"tillpost/queue/text"
 )
 
 // Types of number and numbering plans. SMPP 3.4 §5.2.5, §5.2.6
@@ -17,25 +20,21 @@ const (
 	npiISDN    = 1 // E.163, E.164
 )
 
-// CheckSender says why no message can leave under that name or number; nil:
-// one can. Empty is the SMSC's own choice.
-func CheckSender(s string) error {
-	_, err := sender(s)
-	return err
-}
-
 // sender gives a sender its type by its look: +31612345678 and 31612345678
 // are international, 0612345678 is national, up to six digits are a short
-// code, anything with a letter is a name.
+// code, anything with a letter is a name. What cannot be one the queue has
+// refused before.
 func sender(s string) (address, error) {
+	isName, err := text.ParseSender(s)
+	if e, ok := errors.AsType[*text.Error](err); ok {
+		return address{}, errors.New(e.Detail)
+	}
 	digits := strings.TrimPrefix(s, "+")
 	switch {
 	case s == "":
 		return address{ton: tonUnknown, npi: npiUnknown}, nil
-	case digits == "" || !allDigits(digits):
-		return senderName(s)
-	case len(digits) > 15:
-		return address{}, fmt.Errorf("the sender %q has %d digits; E.164 allows 15", s, len(digits))
+	case isName:
+		return address{tonAlphanumeric, npiUnknown, s}, nil
 	case digits != s:
 		return address{tonInternational, npiISDN, digits}, nil
 	case len(digits) <= 6:
@@ -44,27 +43,6 @@ func sender(s string) (address, error) {
 		return address{tonNational, npiISDN, digits}, nil
 	}
 	return address{tonInternational, npiISDN, digits}, nil
-}
-
-// senderName is an alphanumeric sender: 3GPP TS 23.040 §9.1.2.5 leaves room
-// for 11 septets. Letters outside ASCII would be transcoded by nobody.
-func senderName(s string) (address, error) {
-	if len(s) > 11 {
-		return address{}, fmt.Errorf("the sender %q has %d characters; a phone shows at most 11", s, len(s))
-	}
-	letter := false
-	for _, r := range s {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z':
-			letter = true
-		case r < ' ' || r > '~' || strings.ContainsRune("@`", r):
-			return address{}, fmt.Errorf("the sender %q contains %q; use letters without accents, digits and blanks", s, r)
-		}
-	}
-	if !letter {
-		return address{}, fmt.Errorf("the sender %q is neither a number nor a name; a name has at least one letter", s)
-	}
-	return address{tonAlphanumeric, npiUnknown, s}, nil
 }
 
 // recipient is the address of a message: E.164 with plus, or the digits of a

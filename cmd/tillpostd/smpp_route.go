@@ -12,6 +12,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/route"
+	"tillpost/queue/text"
 	"tillpost/smpp"
 )
 
@@ -107,8 +108,9 @@ func (s *SMPP) validate(ps *problems, at string) {
 	}
 	ps.octets(at+".system_type", s.SystemType, 0, 12)
 	ps.octets(at+".service_type", s.ServiceType, 0, 5)
-	if err := smpp.CheckSender(s.Source); err != nil {
-		ps.fault(at+".source", "%v", err)
+	if _, err := text.ParseSender(s.Source); err != nil {
+		_, why, _ := strings.Cut(err.Error(), ": ")
+		ps.fault(at+".source", "%s", why)
 	}
 	ps.oneOf(at+".bind", s.Bind, smpp.BindTransceiver, smpp.BindPair)
 	ps.oneOf(at+".alphabet", s.Alphabet, smpp.AlphabetGSM7, smpp.AlphabetLatin1)

@@ -16,6 +16,6 @@
 // It imports no package of ours.
 //
 // Reading order: compose.go, read.go, policy.go, translit.go, split.go, alphabet.go,
-// bits.go; then blame.go, number.go, plan.go, tariff.go and selection.go. The tables a non-programmer can check
+// bits.go; then blame.go, number.go, sender.go, plan.go, tariff.go and selection.go. The tables a non-programmer can check
 // are in tables/.
 package text

@@ -110,6 +110,11 @@ func TestAssociation(t *testing.T) {
 			s.do("PUT", "/rules/geburtstag", a{"on": a{"event": "birthday"}, "template": "geburtstag"})
 			s.until("2027-02-28T10:01")
 			s.phones("+31612345678 Alles Gute, Lea!")
+			s.do("PUT", "/rules/maerz", a{"on": a{"event": "birthday", "leap": "03-01"}, "template": "geburtstag"})
+			s.until("2027-03-01T09:59")
+			s.phones("+31612345678 Alles Gute, Lea!")
+			s.until("2027-03-01T10:01")
+			s.phones("+31612345678 Alles Gute, Lea!", "+31612345678 Alles Gute, Lea!")
 		})
 	})
 	t.Run("the list of who is kept out beats every rule", func(t *testing.T) {

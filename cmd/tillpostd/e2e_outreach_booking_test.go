@@ -130,6 +130,14 @@ func TestBooking(t *testing.T) {
 			}
 			s.later(5 * time.Minute)
 			s.phones("+31612345678 bevestigd: donderdag 26 november 14:30", "+31612345678 verplaatst van 26-11-2026 14:30 naar 29-11-2026 14:30")
+			// Moved and moved back: the customer knows nothing else.
+			s.book("k1", a{"status": "moved", "start": "2026-11-30T14:30"})
+			s.later(time.Minute)
+			s.book("k1", a{"status": "moved", "start": "2026-11-29T14:30"})
+			s.later(5 * time.Minute)
+			if n := len(s.got()); n != 2 {
+				t.Errorf("moved and moved back said %q", s.got()[2:])
+			}
 		})
 	})
 	t.Run("a reminder's window, else the evening before", func(t *testing.T) {
@@ -148,6 +156,27 @@ func TestBooking(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+		// With one end only the evening before is an evening all the same.
+		for _, one := range []struct {
+			window a
+			start  string
+		}{
+			{a{"not_before": "08:00"}, "2026-11-26T05:00"}, // due 02:00
+			{a{"not_after": "21:00"}, "2026-11-26T02:30"},  // due 23:30 on the 25th
+		} {
+			onStreet(t, func(s *street) {
+				s.calendar(one.window)
+				s.book("dawn", a{"start": one.start, "staff": "Jan"})
+				s.until("2026-11-25T20:59")
+				if n := len(s.got()); n != 1 {
+					t.Errorf("%v: %q", one.window, s.got())
+				}
+				s.until("2026-11-25T21:01")
+				if got := s.got(); len(got) != 2 {
+					t.Errorf("%v: %q", one.window, got)
+				}
+			})
+		}
 	})
 	t.Run("a booking made late", func(t *testing.T) {
 		onStreet(t, func(s *street) {

@@ -163,20 +163,29 @@ func TestTillMailing(t *testing.T) {
 			if n := len(s.got()); n != 3 {
 				t.Errorf("%d left in half a minute", n)
 			}
+			s.later(35 * time.Second) // the third left after ten seconds, and sixty are the pause
+			if n := len(s.got()); n != 3 {
+				t.Errorf("%d left before the pause of a minute was over", n)
+			}
+			s.later(20 * time.Second)
+			if n := len(s.got()); n != 6 {
+				t.Errorf("%d left after the pause of a minute", n)
+			}
 			s.do("POST", "/batches/"+id+"/pause", nil)
 			s.later(10 * time.Minute)
-			if n := len(s.got()); n != 3 {
-				t.Errorf("%d left during the pause", n)
+			if n := len(s.got()); n != 6 {
+				t.Errorf("%d left while it was paused", n)
 			}
 			s.do("POST", "/batches/"+id+"/resume", nil)
-			s.later(30 * time.Second)
-			if n := len(s.got()); n != 6 {
-				t.Errorf("%d left after the pause", n)
+			s.later(7 * time.Second)
+			if n := len(s.got()); n < 7 || n > 8 {
+				t.Errorf("%d left after it was resumed", n)
 			}
+			ended := len(s.got())
 			s.do("POST", "/batches/"+id+"/cancel", nil)
 			s.later(10 * time.Minute)
-			if n := len(s.got()); n != 6 {
-				t.Errorf("%d left after the end", n)
+			if n := len(s.got()); n != ended {
+				t.Errorf("%d left after the end, %d before", n, ended)
 			}
 			// A notice overtakes a mailing that waits in line.
 			s.smsc.Behave(func(c *smsc.Config) { c.Latency = time.Second })
@@ -187,7 +196,7 @@ func TestTillMailing(t *testing.T) {
 			s.later(2500 * time.Millisecond)
 			s.do("POST", "/messages", a{"to": "0612345678", "text": "Uw pakket ligt klaar"})
 			s.later(time.Minute)
-			list := s.got()[6:]
+			list := s.got()[ended:]
 			if at := slices.Index(list, "+31612345678 Uw pakket ligt klaar"); at < 1 || at > 6 || len(list) != 10 {
 				t.Errorf("the notice left as number %d of %q", at, list)
 			}

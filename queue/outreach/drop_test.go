@@ -141,6 +141,40 @@ func TestEveryRowOfADroppedListIsTold(t *testing.T) {
 	})
 }
 
+// The options beside a file are those of the call.
+func TestADroppedListHasTheOptionsOfTheCall(t *testing.T) {
+	inBox(t, func(b *box) {
+		b.open()
+		f := b.folder()
+		defer f.halt()
+		f.put("a.csv", "to\n0612345678\n")
+		f.put("a.json", `{"texts": {"nl": "Kort"}, "class": "transactional", "priority": 3, "max_parts": 2, "pool": "sms", "at": "2027-10-31T02:30", "fold": 2}`)
+		f.put("b.csv", "to\n0612345678\n")
+		f.put("b.json", `{"texts": {"nl": "Kort"}, "class": "transactional", "at": "2027-07-01T12:00", "tz": "Asia/Tokyo"}`)
+		f.put("c.csv", "to\n0612345678\n")
+		f.put("c.json", `{"texts": {"nl": "Kort"}, "class": "transactional", "at": "2027-07-01T12:00", "tz": "Tokyo"}`)
+		b.later(12 * time.Second)
+		list, _, err := b.o.Campaigns(KindBatch, "", 10)
+		if err != nil || len(list) != 2 {
+			b.t.Fatalf("%+v, %v", list, err)
+		}
+		due := map[string]Campaign{}
+		for _, c := range list {
+			due[c.ExternalID] = c
+		}
+		a := due["a.csv"]
+		if a.Priority == nil || *a.Priority != 3 || a.MaxParts != 2 || a.Pool != "sms" || a.Due.UTC().Format(time.RFC3339) != "2027-10-31T01:30:00Z" {
+			b.t.Errorf("%+v", a)
+		}
+		if at := due["b.csv"].Due.UTC().Format(time.RFC3339); at != "2027-07-01T03:00:00Z" {
+			b.t.Errorf("noon in Tokyo is %s", at)
+		}
+		if got := f.has("c.csv.result"); f.has("c.csv.err") == "" || !strings.Contains(got, `tz: ""Tokyo"" is no time zone`) {
+			b.t.Errorf("no zone: %s", got)
+		}
+	})
+}
+
 // One message for each row, as the simplest of all programs writes it.
 func TestADroppedFileWithItsOwnTexts(t *testing.T) {
 	inBox(t, func(b *box) {

@@ -94,13 +94,20 @@ func fillIn(in *route.Inbound, t *tpdu.TPDU, b []byte) {
 		in.Sent = stamp(b[at : at+7])
 	}
 	in.Concat = concatOf(t.UDH)
+	u := &route.Units{Octets: hex.EncodeToString(t.UD)}
 	switch alphabet, _ := t.Alphabet(); alphabet {
 	case tpdu.AlphaUCS2:
+		u.Alphabet = route.UCS2
 		in.Text = text.FromUTF16(t.UD)
 	case tpdu.Alpha8Bit:
 		in.Text, in.Undecodable = octets(t.UD)
+		return
 	default:
-		in.Text = text.FromSeptets(t.UD, language(t.UDH, ieShift), language(t.UDH, ieLocking))
+		u.Alphabet, u.Shift, u.Locking = route.GSM7, language(t.UDH, ieShift), language(t.UDH, ieLocking)
+		in.Text = text.FromSeptets(t.UD, u.Shift, u.Locking)
+	}
+	if in.Concat != nil {
+		in.Units = u
 	}
 }
 

@@ -23,6 +23,23 @@ func TestReadDeliver(t *testing.T) {
 	}
 }
 
+// A part may end inside a character: the queue reads it with the next.
+func TestPartsKeepTheirUnits(t *testing.T) {
+	const head = "00440B911316325476F8"
+	for raw, want := range map[string]route.Units{
+		head + "0008" + "62112221510040" + "0A" + "050003A70201" + "0041D83D": {Alphabet: route.UCS2, Octets: "0041d83d"},
+		// Six octets of header and a fill bit take seven septets; then a, ESC.
+		head + "0000" + "62112221510040" + "09" + "050003A70201" + "C21B": {Alphabet: route.GSM7, Octets: "611b"},
+	} {
+		if in := readDeliver(raw); in.Units == nil || *in.Units != want || in.Concat == nil {
+			t.Errorf("%s: units %+v of %+v, want %+v", raw, in.Units, in, want)
+		}
+	}
+	if in := readDeliver(sample(t, "DELIVER", "STOP")); in.Units != nil {
+		t.Errorf("a whole message keeps the units %+v", in.Units)
+	}
+}
+
 func TestReadReport(t *testing.T) {
 	r, err := readReport(sample(t, "STATUS-REPORT", "ST 00"))
 	want := route.Report{Ref: "42", To: "+31612345678", State: route.ReportDelivered, Code: "TP-ST 00"}

@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,10 @@ type Inbound struct {
 	Of      int           `json:"of"`                // parts it has
 	Missing []int         `json:"missing,omitempty"` // those that have not come
 	Told    bool          `json:"told,omitempty"`    // shown, though incomplete
+
+	// Units of its parts by their number, for as long as some are missing: a
+	// sender may have cut inside a character.
+	Units map[int]route.Units `json:"units,omitempty"`
 
 	Reply  ID     `json:"reply,omitzero"`   // the message it seems to answer
 	Action string `json:"action,omitempty"` // what its words mean: see Action…
@@ -120,6 +125,7 @@ func (q *Queue) received(ctx context.Context, in route.Inbound) error {
 			Seq: n, At: now, Route: in.Route, Identity: in.Identity, From: in.From, To: in.To,
 			Parts: []InboundPart{part}, Of: of, Undecodable: in.Undecodable,
 		}
+		m.keepUnits(part.N, in.Units)
 		return q.keepInbound(tx, m)
 	})
 }
@@ -149,16 +155,29 @@ func (q *Queue) join(tx *store.Tx, in *route.Inbound, part InboundPart, of int) 
 		default:
 			m.Parts = slices.Insert(m.Parts, at, part)
 		}
+		m.keepUnits(part.N, in.Units)
 		return true, q.keepInbound(tx, m)
 	}
 	return false, nil
 }
 
+// keepUnits keeps the units of part n until all parts are there.
+func (in *Inbound) keepUnits(n int, u *route.Units) {
+	if u == nil {
+		return
+	}
+	if in.Units == nil {
+		in.Units = map[int]route.Units{}
+	}
+	in.Units[n] = *u
+}
+
 // keepInbound writes m as its parts make it and, once it is whole, acts on it.
 func (q *Queue) keepInbound(tx *store.Tx, m *Inbound) error {
-	m.Text, m.Missing = assemble(m.Parts, m.Of)
+	m.Text, m.Missing = assemble(m.Parts, m.Units, m.Of)
 	whole := len(m.Missing) == 0
 	if whole {
+		m.Units = nil
 		if err := q.understand(tx, m); err != nil {
 			return err
 		}
@@ -181,21 +200,63 @@ func (q *Queue) noteInbound(tx *store.Tx, m *Inbound, k Kind, by string) error {
 }
 
 // assemble puts the text of a long message together and lists what is missing.
-func assemble(parts []InboundPart, of int) (text string, missing []int) {
+// Parts that follow on each other are read as one where their units are known.
+func assemble(parts []InboundPart, units map[int]route.Units, of int) (whole string, missing []int) {
 	var b strings.Builder
+	var r run
 	next := 0
 	for n := 1; n <= of; n++ {
 		if next < len(parts) && parts[next].N == n {
-			b.WriteString(parts[next].Text)
+			if u, ok := units[n]; !ok || !r.add(&b, u) {
+				r.end(&b)
+				b.WriteString(parts[next].Text)
+			}
 			next++
 			continue
 		}
+		r.end(&b)
 		if len(missing) == 0 || missing[len(missing)-1] != n-1 {
 			b.WriteString(gap)
 		}
 		missing = append(missing, n)
 	}
+	r.end(&b)
 	return strings.TrimSpace(b.String()), missing
+}
+
+// run is the units of parts that follow on each other, not read yet.
+type run struct {
+	like   route.Units // what they have in common
+	octets []byte
+}
+
+// add appends the units of a part; before those that are written otherwise, b
+// gets the text of the run until there. It is false for units that cannot be
+// read.
+func (r *run) add(b *strings.Builder, u route.Units) bool {
+	octets, err := hex.DecodeString(u.Octets)
+	if err != nil || u.Alphabet != route.GSM7 && u.Alphabet != route.UCS2 {
+		return false
+	}
+	u.Octets = ""
+	// An odd octet is damage, and must not spoil what follows it.
+	if r.like != u || u.Alphabet == route.UCS2 && len(r.octets)%2 != 0 {
+		r.end(b)
+		r.like = u
+	}
+	r.octets = append(r.octets, octets...)
+	return true
+}
+
+// end writes the text of the run.
+func (r *run) end(b *strings.Builder) {
+	switch r.like.Alphabet {
+	case route.GSM7:
+		b.WriteString(text.FromSeptets(r.octets, r.like.Shift, r.like.Locking))
+	case route.UCS2:
+		b.WriteString(text.FromUTF16(r.octets))
+	}
+	*r = run{}
 }
 
 // understand links a whole message to the one it answers, and does what its

@@ -204,3 +204,60 @@ func TestAPersonDecidesAWeakMatch(t *testing.T) {
 		}
 	})
 }
+
+// A sender may cut a long message inside a character: in front of the octets
+// that an escape belongs to, or between the two halves of an emoji.
+func TestPartsCutInsideACharacterAreReadTogether(t *testing.T) {
+	units := func(n int, alphabet, octets, text string) route.Inbound {
+		in := part(n, 3, 7, text)
+		in.Units = &route.Units{Alphabet: alphabet, Octets: octets}
+		return in
+	}
+	for _, c := range []struct {
+		name, want string
+		parts      []route.Inbound
+	}{
+		{"surrogates", "Hoi 😀 dag!", []route.Inbound{
+			units(1, route.UCS2, "0048006f00690020d83d", "Hoi \uFFFD"),
+			units(2, route.UCS2, "de000020006400610067", "\uFFFD dag"),
+			units(3, route.UCS2, "0021", "!"),
+		}},
+		{"escape", "prijs €5!", []route.Inbound{
+			units(1, route.GSM7, "7072696a73201b", "prijs  "),
+			units(2, route.GSM7, "6535", "e5"),
+			units(3, route.GSM7, "21", "!"),
+		}},
+		{"another alphabet between", "A\uFFFDb\uFFFD", []route.Inbound{
+			units(1, route.UCS2, "0041d83d", "A\uFFFD"),
+			units(2, route.GSM7, "62", "b"),
+			units(3, route.UCS2, "de00", "\uFFFD"),
+		}},
+		{"a damaged part", "A\uFFFDBC", []route.Inbound{
+			units(1, route.UCS2, "004100", "A\uFFFD"),
+			units(2, route.UCS2, "0042", "B"),
+			units(3, route.UCS2, "0043", "C"),
+		}},
+		{"one that was stored without units", "Hoi \uFFFDmidden!", []route.Inbound{
+			units(1, route.UCS2, "0048006f00690020d83d", "Hoi \uFFFD"),
+			part(2, 3, 7, "midden"),
+			units(3, route.UCS2, "0021", "!"),
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBox(t, func(t *testing.T, b *box) {
+				modem := routetest.NewFake("counter")
+				b.open(modem)
+				b.later(time.Second)
+				b.deliver(modem, c.parts[2], c.parts[0])
+				b.close() // parts wait for each other across a restart
+				b.open(modem)
+				b.later(time.Second)
+				b.deliver(modem, c.parts[1])
+				list := b.inbox()
+				if len(list) != 1 || list[0].Text != c.want || list[0].Units != nil {
+					t.Errorf("got %+v, want %q", list, c.want)
+				}
+			})
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -90,27 +91,35 @@ func concat(ref, bits, of, n int) *route.Concat {
 	return &route.Concat{Ref: ref, Bits: bits, Of: of, N: n}
 }
 
-// decodeText reads the octets of a message that came in. It fails only where
-// they are no text at all.
-func decodeText(coding byte, alphabet string, h header, b []byte) (string, error) {
+// Alphabets that a data_coding may mean, beside route.GSM7, route.UCS2 and
+// AlphabetLatin1.
+const (
+	alphabetASCII    = "ascii"
+	alphabetCyrillic = "iso-8859-5"
+	alphabetHebrew   = "iso-8859-8"
+)
+
+// alphabetOf names the alphabet of what came in; usual is that of data_coding
+// 0. It fails for what is no text at all.
+func alphabetOf(coding byte, usual string) (string, error) {
 	switch coding {
 	case codingDefault:
-		if alphabet == AlphabetLatin1 {
-			return fromLatin1(b), nil
+		if usual == AlphabetLatin1 {
+			return AlphabetLatin1, nil
 		}
-		return text.FromSeptets(b, h.shift, h.locking), nil
+		return route.GSM7, nil
 	case codingASCII:
-		return fromASCII(b), nil
+		return alphabetASCII, nil
 	case codingLatin1:
-		return fromLatin1(b), nil
+		return AlphabetLatin1, nil
 	case codingOctets1, codingOctets2:
 		return "", fmt.Errorf("a binary message (data_coding %d)", coding)
 	case codingISO5:
-		return fromCharmap(charmap.ISO8859_5, b), nil
+		return alphabetCyrillic, nil
 	case codingISO8:
-		return fromCharmap(charmap.ISO8859_8, b), nil
+		return alphabetHebrew, nil
 	case codingUCS2:
-		return text.FromUTF16(b), nil
+		return route.UCS2, nil
 	}
 	// The rest is read as a GSM data coding scheme. 3GPP TS 23.038 §4
 	switch group := coding >> 4; {
@@ -123,14 +132,38 @@ func decodeText(coding byte, alphabet string, h header, b []byte) (string, error
 		case 1:
 			return "", fmt.Errorf("a binary message (data_coding %d)", coding)
 		case 2:
-			return text.FromUTF16(b), nil
+			return route.UCS2, nil
 		}
 	case group == 0xE:
-		return text.FromUTF16(b), nil
+		return route.UCS2, nil
 	case group == 0xF && coding&4 != 0:
 		return "", fmt.Errorf("a binary message (data_coding %d)", coding)
 	}
-	return text.FromSeptets(b, h.shift, h.locking), nil
+	return route.GSM7, nil
+}
+
+// decodeText reads the octets of a message that came in. units are for those
+// who join it with its siblings; nil where an alphabet has one octet for each
+// character.
+func decodeText(coding byte, usual string, h header, b []byte) (s string, units *route.Units, err error) {
+	alphabet, err := alphabetOf(coding, usual)
+	if err != nil {
+		return "", nil, err
+	}
+	switch alphabet {
+	case AlphabetLatin1:
+		return fromLatin1(b), nil, nil
+	case alphabetASCII:
+		return fromASCII(b), nil, nil
+	case alphabetCyrillic:
+		return fromCharmap(charmap.ISO8859_5, b), nil, nil
+	case alphabetHebrew:
+		return fromCharmap(charmap.ISO8859_8, b), nil, nil
+	case route.UCS2:
+		return text.FromUTF16(b), &route.Units{Alphabet: alphabet, Octets: hex.EncodeToString(b)}, nil
+	}
+	return text.FromSeptets(b, h.shift, h.locking),
+		&route.Units{Alphabet: alphabet, Shift: h.shift, Locking: h.locking, Octets: hex.EncodeToString(b)}, nil
 }
 
 func fromLatin1(b []byte) string {

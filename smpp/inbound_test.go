@@ -109,6 +109,31 @@ func TestInboundParts(t *testing.T) {
 	}
 }
 
+// The queue reads the parts of a long message together, so it gets their
+// octets; a whole message needs none.
+func TestInboundPartsKeepTheirUnits(t *testing.T) {
+	for _, p := range []struct {
+		coding byte
+		octets string
+		want   *route.Units
+	}{
+		{codingUCS2, "\x05\x00\x03\xA7\x02\x01\x00H\xd8\x3d", &route.Units{Alphabet: route.UCS2, Octets: "0048d83d"}},
+		{codingDefault, "\x05\x00\x03\xA7\x02\x01a\x1b", &route.Units{Alphabet: route.GSM7, Octets: "611b"}},
+		{codingDefault, "\x08\x00\x03\xA7\x02\x01\x24\x01\x01a\x1b", &route.Units{Alphabet: route.GSM7, Shift: 1, Octets: "611b"}},
+		{codingLatin1, "\x05\x00\x03\xA7\x02\x01a\xe9", nil},
+		{codingDefault, "\x03\x24\x01\x01a", nil},
+	} {
+		_, m, rec := bound(t, smsc.Config{}, nil)
+		if _, err := m.Deliver(within(t), smsc.Message{From: "31687654321", To: "31600000000", ESM: esmUDHI, Coding: p.coding, Text: []byte(p.octets)}); err != nil {
+			t.Fatal(err)
+		}
+		got := rec.messages()[0].Units
+		if (got == nil) != (p.want == nil) || got != nil && *got != *p.want {
+			t.Errorf("the units of %q are %+v, want %+v", p.octets, got, p.want)
+		}
+	}
+}
+
 func TestInboundNationalTables(t *testing.T) {
 	_, m, rec := bound(t, smsc.Config{}, nil)
 	// 3GPP TS 23.038 A.2.1: in the Turkish single shift table 1B 53 is Ş.

@@ -113,9 +113,13 @@ func (d *desk) inbound(f frame, m *carried) route.Inbound {
 		in.Text, in.Undecodable = "a delivery receipt that names no message or no state", true
 		return in
 	}
-	var err error
-	if in.Text, err = decodeText(m.coding, d.coding, h, b); err != nil {
+	said, units, err := decodeText(m.coding, d.coding, h, b)
+	if err != nil {
 		in.Text, in.Undecodable = err.Error(), true
+		return in
+	}
+	if in.Text = said; in.Concat != nil {
+		in.Units = units
 	}
 	return in
 }

@@ -213,6 +213,7 @@ type Inbound struct {
 	To       string    `json:"to,omitempty"`
 	Text     string    `json:"text,omitempty"`
 	Concat   *Concat   `json:"concat,omitempty"` // nil for a whole message
+	Units    *Units    `json:"units,omitempty"`  // of a part, where the queue can read them
 	Sent     time.Time `json:"sent,omitzero"`    // SMSC time stamp, for display
 	Raw      string    `json:"raw,omitempty"`    // hex of the PDU as it came
 	// Undecodable: Raw could not be read; Text holds the reason. It is kept
@@ -226,6 +227,15 @@ type Concat struct {
 	Bits int `json:"bits"` // width of Ref, 8 or 16: they are different key spaces
 	Of   int `json:"of"`
 	N    int `json:"n"` // from 1
+}
+
+// Units is the text of one part as it came. Some senders cut a long message
+// inside a character, so that its halves can be read only together.
+type Units struct {
+	Alphabet string `json:"alphabet"`
+	Shift    int    `json:"shift,omitempty"` // national tables, as in Outbound
+	Locking  int    `json:"locking,omitempty"`
+	Octets   string `json:"octets"` // hex of gsm7 septets, one an octet, or of ucs2
 }
 
 // State of a route.

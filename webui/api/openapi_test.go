@@ -143,7 +143,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Recipient": wire.Recipient{}, "Refusal": wire.Refusal{}, "Selection": wire.Selection{}, "Rendering": wire.Rendering{},
 		"Segment": wire.Segment{}, "Culprit": wire.Culprit{}, "Instead": wire.Instead{}, "Settle": wire.Settle{},
 		"Inbound": wire.Inbound{}, "InboundPart": wire.InboundPart{}, "Inbox": wire.Page[wire.Inbound]{}, "Happened": wire.Happened{}, "Route": wire.Route{},
-		"Care": route.Care{}, "Storage": route.Storage{}, "Balance": route.Balance{}, "LoopTest": route.LoopTest{}, "Rung": route.Rung{}, "Findings": wire.Findings{},
+		"Limit": wire.Limit{}, "Care": route.Care{}, "Storage": route.Storage{}, "Balance": route.Balance{}, "LoopTest": route.LoopTest{}, "Rung": route.Rung{}, "Findings": wire.Findings{},
 		"Routes": wire.Page[wire.Route]{}, "USSD": wire.USSD{}, "USSDAnswer": wire.USSDAnswer{}, "PIN": wire.PIN{},
 		"NewKey": wire.NewKey{}, "Key": wire.Key{}, "Keys": wire.Page[wire.Key]{}, "Health": wire.Health{},
 		"Contact": reach.Contact{}, "Contacts": wire.Page[reach.Contact]{}, "ContactImport": reach.ContactImport{}, "Imported": reach.Imported{}, "RowError": reach.RowError{},

@@ -37,9 +37,13 @@ func (a *API) healthz(c *call) (*reply, error) {
 }
 
 func (a *API) status(c *call) (*reply, error) {
+	ways, err := a.ways(c.lang)
+	if err != nil {
+		return nil, err
+	}
 	out := wire.Status{
 		Health: a.health(c.lang), Version: a.cfg.Version, Box: a.db.Box(), Now: a.queue.Now(), Clock: a.clock(), Started: a.started,
-		Waiting: wire.Counts(a.queue.Counts()), Routes: a.ways(c.lang), LastSeq: a.queue.LastEvent(), Commits: a.db.Stats().Commits,
+		Waiting: wire.Counts(a.queue.Counts()), Routes: ways, LastSeq: a.queue.LastEvent(), Commits: a.db.Stats().Commits,
 		Password: true,
 	}
 	if a.cfg.SetUp != nil {

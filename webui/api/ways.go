@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -13,27 +14,52 @@ import (
 )
 
 func (a *API) listRoutes(c *call) (*reply, error) {
-	return answer(http.StatusOK, wire.Page[wire.Route]{Items: a.ways(c.lang)})
+	ways, err := a.ways(c.lang)
+	if err != nil {
+		return nil, err
+	}
+	return answer(http.StatusOK, wire.Page[wire.Route]{Items: ways})
 }
 
-func (a *API) ways(lang string) []wire.Route {
+func (a *API) ways(lang string) ([]wire.Route, error) {
 	out := []wire.Route{}
 	for _, r := range a.queue.Routes() {
 		code := lamp.Of(r).Code
+		limits, err := a.limits(r.Route)
+		if errors.Is(err, queue.ErrNotFound) {
+			continue // it has gone meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, wire.Route{
 			Name: r.Route, Kind: r.Kind, Pool: r.Pool, State: r.State, Paused: r.Paused, Busy: r.Busy, Lanes: max(r.Lanes, 1),
 			Code: code, Reason: queue.Words(code, lang, nil), Detail: r.Detail, Doing: r.Doing, Since: clock(r.Since),
 			Identity: r.Identity, Port: r.Port, Device: r.Device, Model: r.Model,
 			Operator: r.Operator, Tech: r.Tech, Signal: r.Signal,
-			Care: r.Care,
+			Limits: limits, Care: r.Care,
 		})
 	}
-	return out
+	return out, nil
+}
+
+// limits of a route, an empty list where it has none.
+func (a *API) limits(name string) ([]wire.Limit, error) {
+	list, err := a.queue.Quotas(name)
+	out := make([]wire.Limit, len(list))
+	for i, l := range list {
+		out[i] = wire.Limit{Of: l.Of, Left: l.Left, Limit: l.Limit, Until: clock(l.Until)}
+	}
+	return out, err
 }
 
 // way answers an action on a route with the route as it is after it.
 func (a *API) way(c *call, name string) (*reply, error) {
-	for _, r := range a.ways(c.lang) {
+	ways, err := a.ways(c.lang)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range ways {
 		if r.Name == name {
 			return answer(http.StatusOK, r)
 		}

@@ -331,7 +331,16 @@ type Route struct {
 	Operator string      `json:"operator,omitempty"`
 	Tech     string      `json:"tech,omitempty"`
 	Signal   *int        `json:"signal"` // dBm; null: not known
+	Limits   []Limit     `json:"limits"` // none: nothing is limited
 	Care     *route.Care `json:"care,omitempty"`
+}
+
+// Limit is what a route may still carry.
+type Limit struct {
+	Of    string     `json:"of"` // parts_per_minute | parts_per_hour | parts_per_day | recipients_per_month
+	Left  int        `json:"left"`
+	Limit int        `json:"limit"`
+	Until *time.Time `json:"until"` // when the count begins anew
 }
 
 // Findings is the answer to POST /routes/{name}/examine: sentences, none of

@@ -163,7 +163,7 @@ func (q *Queue) goesNext(tx *store.Tx, r *runner, m *Message) (bool, error) {
 	if w.quota, err = q.quotaOf(tx, r); err != nil {
 		return false, err
 	}
-	if until, _ := w.quota.closed(w.now.In(q.cfg.Location)); !until.IsZero() {
+	if until := w.quota.closed(w.now.In(q.cfg.Location)).ends; !until.IsZero() {
 		return false, nil
 	}
 	if w.quota != nil {

@@ -116,7 +116,16 @@ func (m *Message) keepQuiet(until time.Time) {
 		return
 	}
 	m.Due, m.Wake, m.Why = until, until, because("quiet_hours", "time", stamp(until))
-	if m.Expires.Before(until) {
-		m.Wake = m.Expires // it will not be sent in the night either
+	if !until.Before(m.Expires) { // it will not be sent in the night either
+		m.Due, m.Wake, m.Why = time.Time{}, m.Expires, because("quiet_too_late", "time", stamp(until), "end", stamp(m.Expires))
 	}
+}
+
+// quiet: it is held for the night, or until somebody knows whether it is night.
+func (m *Message) quiet() bool {
+	switch m.Why.Code {
+	case "quiet_hours", "quiet_too_late", "clock_wrong":
+		return true
+	}
+	return false
 }

@@ -291,10 +291,8 @@ func (q *Queue) meritOf(tx *store.Tx, r *runner, m *Message) (merit, error) {
 	for _, w := range a.walls(a.quota, now) {
 		v.left = min(v.left, float64(w.limit-w.used.N)/float64(w.limit))
 	}
-	if n := a.quota.RecipientsPerMonth; n > 0 {
-		begins, _ := a.quota.month(now)
-		a.Recipients.roll(begins)
-		v.left = min(v.left, float64(n-a.Recipients.N)/float64(n))
+	if w := a.month(now); w.used != nil {
+		v.left = min(v.left, float64(w.limit-w.used.N)/float64(w.limit))
 	}
 	return v, nil
 }

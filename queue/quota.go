@@ -68,6 +68,12 @@ func recipientUseKey(identity string, month time.Time, hash uint32) []byte {
 	return store.Join(store.Str(identity), store.Time(month), store.U64(uint64(hash)))
 }
 
+// Names of limits that the code must tell apart.
+const (
+	partsPerMinute     = "parts_per_minute"
+	recipientsPerMonth = "recipients_per_month"
+)
+
 // wall is one limit with its window now.
 type wall struct {
 	of    string
@@ -75,6 +81,8 @@ type wall struct {
 	used  *window
 	ends  time.Time
 }
+
+func (w *wall) left() int { return max(0, w.limit-w.used.N) }
 
 // walls returns the limits in force, with their windows brought up to now.
 // Recipients are not parts and come separately.
@@ -87,7 +95,7 @@ func (u *usage) walls(l Quota, now time.Time) []wall {
 		wall
 		begins time.Time
 	}{
-		{wall{"parts_per_minute", l.PartsPerMinute, &u.Minute, minute.Add(time.Minute)}, minute},
+		{wall{partsPerMinute, l.PartsPerMinute, &u.Minute, minute.Add(time.Minute)}, minute},
 		{wall{"parts_per_hour", l.PartsPerHour, &u.Hour, hour.Add(time.Hour)}, hour},
 		{wall{"parts_per_day", l.PartsPerDay, &u.Day, tomorrow}, midnight},
 	} {
@@ -141,23 +149,59 @@ func (q *Queue) quotaOf(tx *store.Tx, r *runner) (*account, error) {
 	return &account{*u, l}, err
 }
 
-// closed returns until when nothing at all can be carried, and by which limit:
-// zero while there is room.
-func (a *account) closed(now time.Time) (until time.Time, limit int) {
+// closed is the limit that lets nothing at all through now, of several the one
+// that ends last: zero while there is room.
+func (a *account) closed(now time.Time) (shut wall) {
 	if a == nil {
-		return time.Time{}, 0
+		return wall{}
 	}
 	for _, w := range a.walls(a.quota, now) {
-		if w.used.N >= w.limit && w.ends.After(until) {
-			until, limit = w.ends, w.limit
+		if w.used.N >= w.limit && w.ends.After(shut.ends) {
+			shut = w
 		}
 	}
-	return until, limit
+	return shut
+}
+
+// before is the limit that m stands before at this account: zero if all of it
+// may go. One of more parts than a window allows at all may begin an untouched
+// window, or it would wait for ever.
+func (a *account) before(tx *store.Tx, m *Message, now time.Time) (stop wall, err error) {
+	if a == nil {
+		return wall{}, nil
+	}
+	out := m.outbound()
+	parts := len(out.Todo())
+	for _, w := range a.walls(a.quota, now) {
+		if w.used.N > 0 && w.used.N+parts > w.limit && w.ends.After(stop.ends) {
+			stop = w
+		}
+	}
+	if w := a.month(now); w.used != nil && w.used.N >= w.limit && w.ends.After(stop.ends) {
+		known, err := recipients.Get(tx, recipientUseKey(a.Identity, w.used.Begins, hashOf(m.To)))
+		if err != nil {
+			return wall{}, err
+		}
+		if known == nil {
+			stop = w
+		}
+	}
+	return stop, nil
+}
+
+// month is the limit of different recipients with its window brought up to now:
+// zero where there is none.
+func (a *account) month(now time.Time) wall {
+	if a.quota.RecipientsPerMonth <= 0 {
+		return wall{}
+	}
+	begins, ends := a.quota.month(now)
+	a.Recipients.roll(begins)
+	return wall{of: recipientsPerMonth, limit: a.quota.RecipientsPerMonth, used: &a.Recipients, ends: ends}
 }
 
 // noRoom says until when a message must wait because its identity cannot carry
-// it whole: zero if it can. A message of more parts than a window allows at all
-// may begin an untouched window, or it would wait for ever.
+// it whole: zero if it can.
 func (q *Queue) noRoom(tx *store.Tx, w want, id []byte) (until time.Time, err error) {
 	m, err := messages.Get(tx, id)
 	if err != nil || m == nil {
@@ -168,24 +212,8 @@ func (q *Queue) noRoom(tx *store.Tx, w want, id []byte) (until time.Time, err er
 
 // fits is noRoom for a message that was read.
 func (q *Queue) fits(tx *store.Tx, w want, m *Message) (until time.Time, err error) {
-	a, now := w.quota, w.now.In(q.cfg.Location)
-	out := m.outbound()
-	parts := len(out.Todo())
-	for _, w := range a.walls(a.quota, now) {
-		if w.used.N > 0 && w.used.N+parts > w.limit && w.ends.After(until) {
-			until = w.ends
-		}
-	}
-	if a.quota.RecipientsPerMonth > 0 {
-		begins, ends := a.quota.month(now)
-		if a.Recipients.roll(begins); a.Recipients.N >= a.quota.RecipientsPerMonth {
-			known, err := recipients.Get(tx, recipientUseKey(a.Identity, begins, hashOf(m.To)))
-			if err != nil || known == nil {
-				return ends, err
-			}
-		}
-	}
-	return until, nil
+	stop, err := w.quota.before(tx, m, w.now.In(q.cfg.Location))
+	return stop.ends, err
 }
 
 // charge counts a message against the quota of the route that takes it, in the
@@ -202,17 +230,15 @@ func (q *Queue) charge(tx *store.Tx, r *runner, m *Message) error {
 	for _, w := range u.walls(l, now) {
 		before := w.used.N
 		w.used.N += n
-		if err := q.announce(tx, r, before, w.used.N, w.limit, w.ends); err != nil {
+		if err := q.announce(tx, r, before, w); err != nil {
 			return err
 		}
 	}
-	if l.RecipientsPerMonth > 0 {
-		begins, ends := l.month(now)
-		u.Recipients.roll(begins)
-		err := recipients.Insert(tx, &recipientUse{Identity: u.Identity, Month: begins, Hash: hashOf(m.To)})
+	if w := a.month(now); w.used != nil {
+		err := recipients.Insert(tx, &recipientUse{Identity: u.Identity, Month: w.used.Begins, Hash: hashOf(m.To)})
 		if err == nil {
-			u.Recipients.N++
-			err = q.announce(tx, r, u.Recipients.N-1, u.Recipients.N, l.RecipientsPerMonth, ends)
+			w.used.N++
+			err = q.announce(tx, r, w.used.N-1, w)
 		}
 		if err != nil && !errors.Is(err, store.ErrExists) {
 			return err
@@ -222,21 +248,25 @@ func (q *Queue) charge(tx *store.Tx, r *runner, m *Message) error {
 	return usages.Put(tx, u)
 }
 
-// announce notes an event when a count passes 80 % of its limit, and the limit.
-func (q *Queue) announce(tx *store.Tx, r *runner, before, after, limit int, ends time.Time) error {
-	near := (limit*8 + 9) / 10
-	code := ""
+// announce notes an event when a count passes 80 % of its limit, or all but one
+// of a small one, and the limit. A limit by the minute is the pace of a route,
+// and no news.
+func (q *Queue) announce(tx *store.Tx, r *runner, before int, w wall) error {
+	near := max(1, min((w.limit*8+9)/10, w.limit-1))
+	after, code := w.used.N, ""
 	switch {
-	case before < limit && after >= limit:
+	case w.of == partsPerMinute:
+		return nil
+	case before < w.limit && after >= w.limit:
 		code = "limit_reached"
-	case before < near && after >= near && limit >= 10:
+	case before < near && after >= near:
 		code = "limit_near"
 	default:
 		return nil
 	}
 	return q.note(tx, nil, Event{
 		Kind: KindQuota, Route: r.name, Identity: r.identity(), Code: code,
-		Detail: strconv.Itoa(after) + " of " + strconv.Itoa(limit), Until: ends,
+		Detail: strconv.Itoa(after) + " of " + strconv.Itoa(w.limit), Until: w.ends,
 	})
 }
 
@@ -268,21 +298,54 @@ func (q *Queue) refund(tx *store.Tx, m *Message, rcpt route.Receipt, err error) 
 	return usages.Put(tx, u)
 }
 
-// wallOf says until when a route has used up a limit, and which.
-func (q *Queue) wallOf(name string) (until time.Time, limit int) {
+// wallOf is the limit of a route that m stands before: zero if it may go.
+func (q *Queue) wallOf(name string, m *Message) (stop wall) {
 	r, ok := q.runner(name)
 	if !ok {
-		return time.Time{}, 0
+		return wall{}
+	}
+	q.viewQuota(r, func(tx *store.Tx, a *account, now time.Time) (err error) {
+		if stop = a.closed(now); !stop.ends.IsZero() {
+			return nil
+		}
+		stop, err = a.before(tx, m, now)
+		return err
+	})
+	return stop
+}
+
+// spent says which limit of a route is used up, as a key of words.csv. A limit
+// by the minute is its pace, and no news.
+func (q *Queue) spent(r *runner) (code string) {
+	q.viewQuota(r, func(_ *store.Tx, a *account, now time.Time) error {
+		if shut := a.closed(now); !shut.ends.IsZero() && shut.of != partsPerMinute {
+			code = "limit_used"
+		} else if w := a.month(now); w.used != nil && w.left() == 0 {
+			code = "limit_numbers"
+		}
+		return nil
+	})
+	return code
+}
+
+// viewQuota shows fn what a route has carried, where it has limits.
+func (q *Queue) viewQuota(r *runner, fn func(tx *store.Tx, a *account, now time.Time) error) {
+	r.mu.Lock()
+	none := r.quota.none()
+	r.mu.Unlock()
+	if none {
+		return
 	}
 	err := q.db.View(func(tx *store.Tx) error {
 		a, err := q.quotaOf(tx, r)
-		until, limit = a.closed(q.now().In(q.cfg.Location))
-		return err
+		if a == nil || err != nil {
+			return err
+		}
+		return fn(tx, a, q.now().In(q.cfg.Location))
 	})
 	if err != nil {
-		q.log.Error("cannot read a quota", "route", name, "err", err)
+		q.log.Error("cannot read a quota", "route", r.name, "err", err)
 	}
-	return until, limit
 }
 
 // QuotaLeft is what a route may still carry before a wall.
@@ -304,17 +367,13 @@ func (q *Queue) Quotas(name string) (list []QuotaLeft, err error) {
 		if a == nil || err != nil {
 			return err
 		}
-		u, l := &a.usage, a.quota
 		now := q.now().In(q.cfg.Location)
-		for _, w := range u.walls(l, now) {
-			list = append(list, QuotaLeft{Left: max(0, w.limit-w.used.N), Limit: w.limit, Until: w.ends, Of: w.of})
+		walls := a.walls(a.quota, now)
+		if w := a.month(now); w.used != nil {
+			walls = append(walls, w)
 		}
-		if l.RecipientsPerMonth > 0 {
-			begins, ends := l.month(now)
-			u.Recipients.roll(begins)
-			list = append(list, QuotaLeft{
-				Left: max(0, l.RecipientsPerMonth-u.Recipients.N), Limit: l.RecipientsPerMonth, Until: ends, Of: "recipients_per_month",
-			})
+		for _, w := range walls {
+			list = append(list, QuotaLeft{Left: w.left(), Limit: w.limit, Until: w.ends, Of: w.of})
 		}
 		return nil
 	})

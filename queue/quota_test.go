@@ -139,30 +139,44 @@ func TestLongMessageIsNotStarvedBySmallQuota(t *testing.T) {
 }
 
 func TestAWallIsAnnouncedBeforeItIsHit(t *testing.T) {
-	inBox(t, func(t *testing.T, b *box) {
-		b.open(routetest.NewFake("counter"))
-		if err := b.q.Limit("counter", Quota{PartsPerDay: 10}); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		for i := range 12 {
-			b.add(Draft{To: number(i)})
-			b.later(time.Second)
-		}
-		var codes []string
-		list, err := b.q.Events(0, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range list {
-			if e.Kind == KindQuota {
-				codes = append(codes, e.Code+" "+e.Detail)
-			}
-		}
-		if got := strings.Join(codes, ", "); got != "limit_near 8 of 10, limit_reached 10 of 10" {
-			t.Errorf("announced: %s", got)
-		}
-	})
+	for _, c := range []struct {
+		name  string
+		limit Quota
+		want  string
+	}{
+		{"ten a day", Quota{PartsPerDay: 10}, "limit_near 8 of 10, limit_reached 10 of 10"},
+		{"three a day", Quota{PartsPerDay: 3}, "limit_near 2 of 3, limit_reached 3 of 3"},
+		{"two numbers a month", Quota{RecipientsPerMonth: 2}, "limit_near 1 of 2, limit_reached 2 of 2"},
+		{"one a day has no before", Quota{PartsPerDay: 1}, "limit_reached 1 of 1"},
+		{"a pace is no news", Quota{PartsPerMinute: 3}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBox(t, func(t *testing.T, b *box) {
+				b.open(routetest.NewFake("counter"))
+				if err := b.q.Limit("counter", c.limit); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				for i := range 12 {
+					b.add(Draft{To: number(i)})
+					b.later(time.Second)
+				}
+				var codes []string
+				list, err := b.q.Events(0, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range list {
+					if e.Kind == KindQuota {
+						codes = append(codes, e.Code+" "+e.Detail)
+					}
+				}
+				if got := strings.Join(codes, ", "); got != c.want {
+					t.Errorf("announced: %s", got)
+				}
+			})
+		})
+	}
 }
 
 func TestContractMonths(t *testing.T) {

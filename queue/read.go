@@ -152,20 +152,20 @@ func newestUnder(tx *store.Tx, ix *store.Index[Message], prefix []byte, before I
 // one that is next in line that depends on the health of the routes.
 func (q *Queue) Explain(m *Message) (Reason, time.Time) {
 	switch {
-	case !q.clock.Known() && (m.State == Scheduled || m.State == Held && m.Why.Code == "quiet_hours"):
+	case !q.clock.Known() && (m.State == Scheduled || m.State == Held && m.quiet()):
 		return because("clock_wrong"), m.Until()
 	case m.State == Queued && !m.Due.After(q.now()):
-		return q.explainLine(m), m.Until()
+		return q.explainLine(m)
 	case m.State == Unknown && !m.Wake.IsZero() && !m.Wake.After(q.now()) && q.silent(m):
 		return because("unsure_silent"), m.Expires
 	}
 	return m.Why, m.Until()
 }
 
-func (q *Queue) explainLine(m *Message) Reason {
+func (q *Queue) explainLine(m *Message) (Reason, time.Time) {
 	line := m.lane()
 	var worst string
-	var wall Reason
+	var first wall // of several routes' the one that opens first
 	for _, info := range q.Routes() {
 		if !slices.Contains(info.serves(), line) {
 			continue
@@ -175,24 +175,47 @@ func (q *Queue) explainLine(m *Message) Reason {
 			worst = code
 			continue
 		}
-		if until, limit := q.wallOf(info.Route); !until.IsZero() {
-			wall = because(m.limitWord(), "n", strconv.Itoa(limit), "time", stamp(until))
-			continue
+		stop := q.wallOf(info.Route, m)
+		if stop.ends.IsZero() {
+			return because("in_line"), m.Until()
 		}
-		return because("in_line")
+		if first.ends.IsZero() || stop.ends.Before(first.ends) {
+			first = stop
+		}
 	}
 	switch {
-	case wall.Code != "":
-		return wall
+	case !first.ends.IsZero():
+		return m.behind(first), earlier(first.ends, m.Expires)
 	case worst != "":
-		return because(worst)
+		return because(worst), m.Until()
 	case m.Pin != "":
-		return because("wait_identity")
+		return because("wait_identity"), m.Until()
 	case m.Channel == Email:
-		return because("no_mail_route")
+		return because("no_mail_route"), m.Until()
 	default:
-		return because("no_route")
+		return because("no_route"), m.Until()
 	}
+}
+
+// behind says in which way a limit keeps m.
+func (m *Message) behind(w wall) Reason {
+	n, at := strconv.Itoa(w.limit), stamp(w.ends)
+	switch {
+	case !w.ends.Before(m.Expires):
+		return because("limit_too_late", "time", at, "end", stamp(m.Expires))
+	case w.of == recipientsPerMonth:
+		return because("limit_new", "n", n, "time", at)
+	case w.left() > 0:
+		return because("limit_left", "n", n, "k", strconv.Itoa(w.left()), "time", at)
+	}
+	return because(m.limitWord(), "n", n, "time", at)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // RouteInfo is a route as people see it: its own status, and what the queue
@@ -202,6 +225,9 @@ type RouteInfo struct {
 	Pool   string `json:"pool"`
 	Paused bool   `json:"paused"`
 	Busy   int    `json:"busy"` // lanes with a message in hand
+	// Spent is the key of the plain text for a limit that is used up; empty:
+	// none is.
+	Spent string `json:"spent,omitempty"`
 }
 
 func (i *RouteInfo) serves() []string { return linesOf(i.Route, i.Pool, i.Identity) }
@@ -212,7 +238,7 @@ func (i *RouteInfo) Plain() (code string, ready bool) {
 	case i.Paused:
 		return "paused", false
 	case i.State == route.Ready:
-		return cmpOr(i.Code, "ok"), true
+		return cmpOr(i.Code, cmpOr(i.Spent, "ok")), true
 	case i.Code != "":
 		return i.Code, false
 	case i.State == route.Starting:
@@ -234,6 +260,7 @@ func (q *Queue) Routes() []RouteInfo {
 			info.State, info.Code = route.Hand, "sim_refused"
 		}
 		r.mu.Unlock()
+		info.Spent = q.spent(r)
 		list = append(list, info)
 	}
 	slices.SortFunc(list, func(a, b RouteInfo) int { return strings.Compare(a.Route, b.Route) })

@@ -103,7 +103,7 @@ func (q *Queue) look(tx *store.Tx, r *runner, w want) (id ID, found bool, next t
 	if w.quota, err = q.quotaOf(tx, r); err != nil {
 		return 0, false, next, err
 	}
-	if ends, _ := w.quota.closed(w.now.In(q.cfg.Location)); !ends.IsZero() {
+	if ends := w.quota.closed(w.now.In(q.cfg.Location)).ends; !ends.IsZero() {
 		return 0, false, ends, nil
 	}
 	if id, found, next, err = q.pick(tx, w); err != nil || !found {

@@ -250,13 +250,13 @@ func (q *Queue) shift(m *Message, s clock.Step) {
 			}
 		}
 	case Held:
-		switch m.Why.Code {
-		case "quiet_hours", "clock_wrong":
-			if quiet, until := q.quietFor(m); quiet {
-				m.keepQuiet(until)
-			} else {
-				m.Wake = q.now() // the timer lets it go
-			}
+		if !m.quiet() {
+			return
+		}
+		if quiet, until := q.quietFor(m); quiet {
+			m.keepQuiet(until)
+		} else {
+			m.Wake = q.now() // the timer lets it go
 		}
 	}
 }

@@ -36,6 +36,15 @@ func TestWaitingSaysWhyAndUntil(t *testing.T) {
 			b.later(time.Second)
 			return b.add(Draft{})
 		}},
+		{"too little left of a limit for its parts", Queued, "limit_left", false, func(t *testing.T, b *box, _ *routetest.Fake) ID {
+			return b.walled(Quota{PartsPerDay: 4}, Draft{To: bram, Text: longText(2)}, Draft{Text: longText(3)})
+		}},
+		{"a new number when the month is full", Queued, "limit_new", false, func(t *testing.T, b *box, _ *routetest.Fake) ID {
+			return b.walled(Quota{RecipientsPerMonth: 1}, Draft{To: bram}, Draft{Validity: 30 * 24 * time.Hour})
+		}},
+		{"a limit that outlasts it", Queued, "limit_too_late", false, func(t *testing.T, b *box, _ *routetest.Fake) ID {
+			return b.walled(Quota{RecipientsPerMonth: 1}, Draft{To: bram}, Draft{})
+		}},
 		{"the route is away", Queued, "modem_gone", false, func(t *testing.T, b *box, m *routetest.Fake) ID {
 			m.SetStatus(route.Status{State: route.Waiting, Code: "modem_gone"})
 			return b.add(Draft{})
@@ -69,6 +78,10 @@ func TestWaitingSaysWhyAndUntil(t *testing.T) {
 		{"quiet hours", Held, "quiet_hours", false, func(t *testing.T, b *box, _ *routetest.Fake) ID {
 			time.Sleep(time.Until(evening))
 			return b.add(Draft{Class: Marketing})
+		}},
+		{"quiet hours that outlast it", Held, "quiet_too_late", false, func(t *testing.T, b *box, _ *routetest.Fake) ID {
+			time.Sleep(time.Until(evening))
+			return b.add(Draft{Class: Marketing, Validity: time.Hour})
 		}},
 		{"being sent", Sending, "sending", false, func(t *testing.T, b *box, m *routetest.Fake) ID {
 			m.Script(routetest.Hold)
@@ -121,6 +134,55 @@ func TestWaitingSaysWhyAndUntil(t *testing.T) {
 					said[text] = true
 				}
 				modem.Release()
+			})
+		})
+	}
+}
+
+// walled sends one message within a limit and returns the next one, which it
+// keeps.
+func (b *box) walled(l Quota, goes, waits Draft) ID {
+	b.t.Helper()
+	if err := b.q.Limit("counter", l); err != nil {
+		b.t.Fatal(err)
+	}
+	b.add(goes)
+	b.later(time.Second)
+	return b.add(waits)
+}
+
+// What waits behind a limit waits until that opens, and the route says that its
+// limit is used up.
+func TestAWallSaysUntilAndTheRouteSaysSo(t *testing.T) {
+	midnight := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name  string
+		limit Quota
+		waits Draft
+		until time.Time // zero: its own end
+		route string
+	}{
+		{"a day's parts", Quota{PartsPerDay: 1}, Draft{}, midnight, "limit_used"},
+		{"too few parts left", Quota{PartsPerDay: 3}, Draft{Text: longText(3)}, midnight, "ok"},
+		{"a minute's parts", Quota{PartsPerMinute: 1}, Draft{}, time.Date(2026, 11, 24, 8, 1, 0, 0, time.UTC), "ok"},
+		{"a month's numbers", Quota{RecipientsPerMonth: 1}, Draft{Validity: 30 * 24 * time.Hour}, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), "limit_numbers"},
+		{"a month's numbers, and it ends before", Quota{RecipientsPerMonth: 1}, Draft{}, time.Time{}, "limit_numbers"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBox(t, func(t *testing.T, b *box) {
+				b.open(routetest.NewFake("counter"))
+				m := b.get(b.walled(c.limit, Draft{To: bram}, c.waits))
+				if c.until.IsZero() {
+					c.until = m.Expires
+				}
+				b.later(time.Second)
+				if why, until := b.q.Explain(m); !until.Equal(c.until) {
+					t.Errorf("it waits until %s, want %s: %s", until, c.until, why.Text("en", time.UTC))
+				}
+				info := b.q.Routes()[0]
+				if code, ready := info.Plain(); code != c.route || !ready {
+					t.Errorf("the route says %q, want %q", code, c.route)
+				}
 			})
 		})
 	}

@@ -121,7 +121,7 @@ func (p *page) way(r queue.RouteInfo, l lamp.Way) (wayView, error) {
 			v.Left = &quotas[i]
 		}
 	}
-	if v.Left != nil && v.Hand == "" {
+	if v.Left != nil && (v.Hand == "" || l.Code == "limit_used") { // which limit, and until when
 		v.announce(p, v.Left)
 	}
 	return v, nil
@@ -158,7 +158,7 @@ func (v *wayView) announce(p *page, q *quotaView) {
 	case q.Of == "left_parts_per_minute":
 	case q.Left == 0:
 		v.Hand, v.Help = queue.Words("limit_reached", p.Lang, map[string]string{"n": strconv.Itoa(q.Limit), "time": q.Until}), p.help("limit_reached")
-	case q.Limit >= 10 && q.Left*5 <= q.Limit: // as the queue notes it, at 80 %
+	case q.Left*5 <= q.Limit || q.Left == 1: // as the queue notes it
 		v.Hand, v.Help = p.T("near_limit", "n", q.Left, "time", q.Until), p.help("limit_near")
 	}
 	if v.Hand != "" {

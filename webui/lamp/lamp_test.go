@@ -18,6 +18,13 @@ func paused(name string) queue.RouteInfo {
 	return r
 }
 
+// spent is a way that is well and has used up a limit.
+func spent(name, code string) queue.RouteInfo {
+	r := way(name, route.Ready, "")
+	r.Spent = code
+	return r
+}
+
 func TestLampOfAWay(t *testing.T) {
 	for _, c := range []struct {
 		way  queue.RouteInfo
@@ -31,6 +38,8 @@ func TestLampOfAWay(t *testing.T) {
 		{way("a", route.Stopped, ""), Way{Stop, "stopped", false}},
 		{way("a", route.Hand, "something new"), Way{Stop, "something new", false}}, // never well by mistake
 		{paused("a"), Way{Warn, "paused", false}},
+		{spent("a", "limit_used"), Way{Warn, "limit_used", true}},
+		{spent("a", "limit_numbers"), Way{Warn, "limit_numbers", true}},
 	} {
 		if got := Of(c.way); got != c.want {
 			t.Errorf("%+v: %+v, want %+v", c.way.Status, got, c.want)

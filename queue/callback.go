@@ -30,7 +30,7 @@ var (
 		}
 		return [][]byte{store.Join(store.Time(c.Due), c.Msg.key())}
 	})
-	callbacks = store.NewTable("callback", func(c *Callback) []byte { return c.Msg.key() }, callbackByDue)
+	callbacks = store.NewTable("callback", func(c *Callback) []byte { return c.Msg.key() }, callbackByDue).Expendable()
 )
 
 // Telling are the kinds of events that a callback is told: what became of the

@@ -89,6 +89,9 @@ func checkStory(tx *store.Tx, m *Message) error {
 		if err != nil {
 			return err
 		}
+		if e == nil && events.WasAside(tx, seqKey(seq)) {
+			continue
+		}
 		if e == nil || e.Msg != m.ID {
 			return fmt.Errorf("5: event %d of its story is missing or another's", seq)
 		}

@@ -130,6 +130,10 @@ func (q *Queue) carryOut(ctx context.Context, order *erasure, number, by string)
 		}
 		done.Answers += n
 	}
+	// What could not be read any more may be of anybody.
+	if err := q.db.WipeAsides(ctx, time.Now().Add(time.Second)); err != nil {
+		return done, err
+	}
 	if done.InFlight > 0 {
 		return done, nil
 	}

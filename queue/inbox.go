@@ -88,7 +88,7 @@ var (
 		return [][]byte{store.Join(store.Time(in.At), seqKey(in.Seq))}
 	})
 
-	inbox = store.NewTable("inbox", func(in *Inbound) []byte { return seqKey(in.Seq) }, byConcat, byGap).Rising()
+	inbox = store.NewTable("inbox", func(in *Inbound) []byte { return seqKey(in.Seq) }, byConcat, byGap).Expendable().Rising()
 )
 
 func concatKey(identity, from string, bits, ref, of int) []byte {

@@ -97,6 +97,9 @@ func (q *Queue) Line() (Line, error) {
 			if r.Oldest, err = messages.Get(tx, of[rank].id); err != nil {
 				return err
 			}
+			if r.Oldest == nil { // it could not be read, and is being set aside
+				continue
+			}
 			list.Ranks = append(list.Ranks, r)
 		}
 		return nil

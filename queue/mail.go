@@ -18,7 +18,7 @@ type htmlRow struct {
 	HTML string `json:"html"`
 }
 
-var htmls = store.NewTable("message.html", func(h *htmlRow) []byte { return h.Msg.key() })
+var htmls = store.NewTable("message.html", func(h *htmlRow) []byte { return h.Msg.key() }).Expendable()
 
 func keepHTML(tx *store.Tx, m *Message) error {
 	if m.HTML == 0 {

@@ -125,6 +125,7 @@ func New(cfg Config) (*Queue, error) {
 	q.away.since, q.away.vain = map[string]time.Time{}, map[string]time.Time{}
 	q.away.limit, q.away.now = cfg.RerouteAfter, q.now
 	q.turned()
+	q.db.OnAside(q.wasAside)
 	if err := q.startClock(); err != nil {
 		return nil, fmt.Errorf("queue: reading the last known time: %w", err)
 	}

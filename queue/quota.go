@@ -58,7 +58,7 @@ type recipientUse struct {
 }
 
 var (
-	usages     = store.NewTable("quota", func(u *usage) []byte { return store.Str(u.Identity) })
+	usages     = store.NewTable("quota", func(u *usage) []byte { return store.Str(u.Identity) }).Expendable()
 	recipients = store.NewTable("quota.recipient", func(u *recipientUse) []byte {
 		return recipientUseKey(u.Identity, u.Month, u.Hash)
 	})

@@ -71,26 +71,29 @@ var (
 	})
 
 	messages = store.NewTable("message", func(m *Message) []byte { return m.ID.key() }, byDue, byWake, byPart, byTillRef, byTo).
-			Rising().Packed(writeMessage, readMessage)
+			Expendable().Rising().Packed(writeMessage, readMessage)
 
-	events = store.NewTable("event", func(e *Event) []byte { return seqKey(e.Seq) }).Rising().Packed(writeEvent, readEvent)
+	events = store.NewTable("event", func(e *Event) []byte { return seqKey(e.Seq) }).Expendable().Rising().Packed(writeEvent, readEvent)
 
 	// Reports that matched nothing yet; kept for 24 hours.
 	orphans = store.NewTable("report.orphan", func(o *orphan) []byte {
 		return store.Join(refKey(o.Report.Identity, o.Report.Ref), seqKey(o.Seq))
-	})
+	}).Expendable()
 
 	// Keys of reports and inbound messages already seen, by the day they came,
 	// so that a whole day is forgotten by one range.
-	seen = store.NewTable("seen", func(s *seenKey) []byte { return seenAt(s.Day, s.Key) })
+	seen = store.NewTable("seen", func(s *seenKey) []byte { return seenAt(s.Day, s.Key) }).Expendable()
 
 	// The last concatenation reference used for a recipient.
-	concats = store.NewTable("concat", func(c *concat) []byte { return store.Str(c.To) })
+	concats = store.NewTable("concat", func(c *concat) []byte { return store.Str(c.To) }).Expendable()
 
 	memory = store.NewTable("memory", func(r *remembered) []byte { return memoryKey(r.Route, r.Key) })
 
 	pauses = store.NewTable("pause", func(p *pause) []byte { return store.Str(p.Route) })
 )
+
+// wakeEntries is the place of byWake among the indexes of messages.
+const wakeEntries = 1
 
 // Schema is what store.Open must know to hold a queue.
 func Schema() []store.Schema {

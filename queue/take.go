@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -260,10 +261,11 @@ func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
 	}
 	if m.Class == Marketing && !m.left() {
 		o, err := optOuts.Get(tx, store.Str(q.hash(m.To)))
-		if err != nil {
+		rotten := errors.Is(err, store.ErrDamaged) // somebody said no, whatever else it said
+		if err != nil && !rotten {
 			return true, err
 		}
-		if o != nil {
+		if o != nil || rotten {
 			return true, q.end(tx, m, onCancel, because("opted_out"), Event{Kind: KindCancelled, Code: "opted_out"})
 		}
 	}

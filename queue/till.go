@@ -32,7 +32,7 @@ type tillUse struct {
 	Day  window `json:"day,omitzero"`
 }
 
-var tillUses = store.NewTable("till", func(u *tillUse) []byte { return store.Str(u.Till) })
+var tillUses = store.NewTable("till", func(u *tillUse) []byte { return store.Str(u.Till) }).Expendable()
 
 // chargeTill counts a message against the limits of its till, in the commit that
 // accepts it. Error: *TooFast.

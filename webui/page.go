@@ -207,6 +207,8 @@ func (p *page) lamp(b lamp.Box) lampView {
 		v.H1, v.Next = p.T("box_stuck"), p.T("box_stuck_next")
 	case b.Code == "disk_full":
 		v.H1 = p.T("intake_closed")
+	case b.Code == "row_aside":
+		v.H1 = p.T("row_aside")
 	case b.Code == "no_route":
 		v.H1 = p.T("no_way")
 	case b.Colour == lamp.OK:

@@ -26,6 +26,8 @@ import (
 //     it: fn must be repeatable, and have no effect outside tx but through
 //     OnCommit and OnRollback.
 //   - A panic in fn is such an error (*PanicError).
+//   - A row that cannot be read is set aside if its table is Expendable, and
+//     fn runs again without it.
 //   - If nothing was written, nothing is committed and the disk is left alone.
 //   - When ctx ends before fn was begun the call is withdrawn, and its cause
 //     returned. After that Commit waits for the truth.
@@ -35,6 +37,21 @@ import (
 // fn runs on the committing goroutine: it must not wait for anything, and
 // not call Commit or Close.
 func (db *DB) Commit(ctx context.Context, fn func(*Tx) error) error {
+	err := db.commitOnce(ctx, fn)
+	for n := 0; err != nil && n < maxAside; n++ {
+		d, ok := errors.AsType[*Damage](err)
+		if !ok || d.row == nil {
+			return err
+		}
+		if aerr := db.setAside(ctx, []lostRow{*d.row}); aerr != nil {
+			return errors.Join(err, aerr)
+		}
+		err = db.commitOnce(ctx, fn)
+	}
+	return err
+}
+
+func (db *DB) commitOnce(ctx context.Context, fn func(*Tx) error) error {
 	if ctx.Err() != nil {
 		return withdrawn(ctx)
 	}

@@ -33,6 +33,8 @@ type Damage struct {
 	File string
 	What string // "page 7: …", `table message: row 00…2a: …`
 	Err  error  // cause, or nil
+
+	row *lostRow // that can be set aside; nil: nothing can
 }
 
 func (d *Damage) Error() string {

@@ -28,7 +28,7 @@ func open(opt Options, steps []step, schema []Schema) (_ *DB, err error) {
 	if opt.Path == "" {
 		return nil, errors.New("store: Options.Path is empty")
 	}
-	names := map[string]bool{string(metaBucket): true}
+	names := map[string]bool{string(metaBucket): true, string(asideBucket): true}
 	for _, s := range schema {
 		for _, name := range s.names() {
 			if names[name] {
@@ -95,7 +95,7 @@ func (db *DB) prepare(steps []step, fresh bool) error {
 	if fresh {
 		return db.publish()
 	}
-	return nil
+	return db.findLastAside()
 }
 
 // newSuffix marks a store that is being made. It gets its name when it is

@@ -66,7 +66,12 @@ type DB struct {
 	names  map[string]bool // of every bucket that is known
 	meta   meta
 	doubt  string
-	room   room
+
+	onAside   func(tx *Tx, a *Aside, entries [][][]byte) error
+	asideMu   sync.Mutex   // held by who sets a row aside
+	lastAside atomic.Int64 // when, nanoseconds since 1970; 0: never
+
+	room room
 
 	wake      chan struct{} // tells the committer that something waits or Close began
 	committed chan struct{} // closed when the committer ended

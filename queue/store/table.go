@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -20,6 +21,7 @@ type Schema interface {
 	create(b *bolt.Tx) error
 	fill(db *DB) error
 	check(tx *Tx, report func(error))
+	aside(ctx context.Context, db *DB, key []byte) error
 }
 
 // Table keeps rows of T under the key that key makes of them, in key order,
@@ -32,6 +34,7 @@ type Table[T any] struct {
 	pack       float64
 	toFields   func(*T, *Fields)
 	fromFields func(*T, *Reader)
+	expendable bool
 }
 
 // NewTable describes a table. The name is its name on the disk. key must make
@@ -56,6 +59,9 @@ func (t *Table[T]) Packed(write func(*T, *Fields), read func(*T, *Reader)) *Tabl
 	return t
 }
 
+// Name is its name on the disk.
+func (t *Table[T]) Name() string { return string(t.name) }
+
 func (t *Table[T]) names() []string {
 	all := []string{string(t.name)}
 	for _, ix := range t.indexes {
@@ -64,7 +70,8 @@ func (t *Table[T]) names() []string {
 	return all
 }
 
-// Get returns the row with this key, or nil if there is none.
+// Get returns the row with this key, or nil if there is none, or if it cannot
+// be read and a View skips it (Expendable).
 func (t *Table[T]) Get(tx *Tx, key []byte) (*T, error) {
 	b, err := tx.bucket(t.name)
 	if err != nil {
@@ -74,7 +81,11 @@ func (t *Table[T]) Get(tx *Tx, key []byte) (*T, error) {
 	if raw == nil {
 		return nil, nil
 	}
-	return t.decode(tx, key, raw)
+	v, err := t.decode(tx, key, raw)
+	if err != nil && t.skips(tx, key, err) {
+		return nil, nil
+	}
+	return v, err
 }
 
 // Insert adds a row. ErrExists if there is one with its key.
@@ -172,7 +183,7 @@ func (t *Table[T]) NextSequence(tx *Tx) (uint64, error) {
 
 // Scan goes through the rows in key order from the first key that is not
 // below from; nil: from the start. A row that cannot be read comes as an
-// error; the loop may go on to the next. Rows may be changed in the loop:
+// error; the loop may go on to the next. A View skips it if it is Expendable. Rows may be changed in the loop:
 // what lies ahead is seen as it is by then.
 func (t *Table[T]) Scan(tx *Tx, from []byte) iter.Seq2[*T, error] {
 	return t.rows(tx, walk{from: from}, fresh[T])
@@ -195,7 +206,11 @@ func fresh[T any]() *T { return new(T) }
 func (t *Table[T]) rows(tx *Tx, w walk, room func() *T) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		err := w.run(tx, t.name, func(key, raw []byte) bool {
-			return yield(t.decodeInto(room(), tx, key, raw))
+			v, err := t.decodeInto(room(), tx, key, raw)
+			if err != nil && t.skips(tx, key, err) {
+				return true
+			}
+			return yield(v, err)
 		})
 		if err != nil {
 			yield(nil, err)
@@ -271,9 +286,18 @@ func (t *Table[T]) decode(tx *Tx, key, raw []byte) (*T, error) {
 
 func (t *Table[T]) decodeInto(v *T, tx *Tx, key, raw []byte) (*T, error) {
 	if err := t.read(raw, v); err != nil {
-		return nil, &Damage{File: tx.db.opt.Path, What: "table " + string(t.name) + ", row " + hex.EncodeToString(key), Err: err}
+		return nil, t.damage(tx.db, key, err)
 	}
 	return v, nil
+}
+
+// damage is what is told of a row that cannot be read.
+func (t *Table[T]) damage(db *DB, key []byte, err error) *Damage {
+	d := &Damage{File: db.opt.Path, What: "table " + string(t.name) + ", row " + hex.EncodeToString(key), Err: err}
+	if t.expendable {
+		d.row = &lostRow{table: string(t.name), key: bytes.Clone(key)}
+	}
+	return d
 }
 
 func (t *Table[T]) read(raw []byte, v *T) error {

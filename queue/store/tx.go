@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -20,6 +21,7 @@ type Tx struct {
 	onCommit   []func()
 	onRollback []func()
 	found      []foundBucket // by a reader: bbolt remembers only for a writer
+	lost       []lostRow     // that a reader skipped
 }
 
 type foundBucket struct {
@@ -114,10 +116,23 @@ const slowView = 5 * time.Second
 // or ErrClosed.
 //
 // fn must copy what it needs and return: never hold a View while waiting for
-// a device, a socket or a browser.
-func (db *DB) View(fn func(*Tx) error) (err error) {
+// a device, a socket or a browser. Rows that it skips are set aside before View
+// returns, so it must not be called in a Commit either.
+func (db *DB) View(fn func(*Tx) error) error {
+	lost, err := db.view(fn)
+	if len(lost) == 0 {
+		return err
+	}
+	if aerr := db.setAside(context.Background(), lost); aerr != nil && !errors.Is(aerr, ErrClosed) {
+		db.log.Error("a row is skipped", "file", db.opt.Path, "err", aerr)
+	}
+	return err
+}
+
+// view is View without what follows: it returns the rows that were skipped.
+func (db *DB) view(fn func(*Tx) error) (lost []lostRow, err error) {
 	if !db.enter() {
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	defer db.leave()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -130,10 +145,11 @@ func (db *DB) View(fn func(*Tx) error) (err error) {
 	err = db.bolt.View(func(b *bolt.Tx) error {
 		tx := &Tx{db: db, bolt: b}
 		defer tx.end()
+		defer func() { lost = tx.lost }()
 		return fn(tx)
 	})
 	if held := time.Since(begun); held > slowView {
 		db.log.Warn("a reader held the store for long", "file", db.opt.Path, "held", held)
 	}
-	return err
+	return lost, err
 }

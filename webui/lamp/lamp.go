@@ -84,6 +84,9 @@ func Look(q *queue.Queue, db *store.DB) Box {
 	if b.Colour == OK && !q.Time().Known() { // it sends; only what is planned waits
 		b.Colour, b.Code = Warn, "clock_wrong"
 	}
+	if t := db.LastAside(); !t.IsZero() && time.Since(t) < store.AsideFresh {
+		b.Colour, b.Code, b.Route, b.Kind, b.Since = Stop, "row_aside", "", "", t
+	}
 	if err := db.Room(); err != nil {
 		b.Colour, b.Code, b.Route, b.Kind, b.Since = Stop, "disk_full", "", "", time.Time{}
 	}

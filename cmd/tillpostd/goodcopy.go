@@ -17,7 +17,8 @@ import (
 // It is what `tillpost restore` is given when the shop has made no backup.
 //
 // An idle box writes no copy, a large store none at all: it would wear the card
-// out and fill it. Who is erased is erased from the copy by its removal.
+// out and fill it. Who is erased is erased from the copy by its removal. A store
+// of which something had to be set aside does not replace what may still have it.
 type goodCopy struct {
 	db   *store.DB
 	path string
@@ -48,7 +49,10 @@ func (g *goodCopy) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if err := g.look(time.Now()); err != nil {
-			g.log.Warn("no good copy of the store could be kept; make a backup (tillpost backup FILE)", "err", err)
+			g.log.Warn("no new good copy of the store could be kept, the one before stays; make a backup (tillpost backup FILE)", "err", err)
+		}
+		if err := g.db.WipeAsides(ctx, time.Now().Add(-store.AsideKept)); err != nil {
+			g.log.Warn("what was set aside long ago is still kept", "err", err)
 		}
 	}
 }
@@ -66,11 +70,15 @@ func (g *goodCopy) look(now time.Time) error {
 	case now.Sub(info.ModTime()).Abs() < goodEvery:
 		return nil
 	}
-	if err := g.db.BackupFile(g.path); err != nil {
+	next := g.path + ".next"
+	if err := g.db.BackupFile(next); err != nil {
 		return err
 	}
 	g.commits = stats.Commits
-	return nil
+	if _, err := os.Stat(g.path); err == nil && now.Sub(g.db.LastAside()) < store.AsideFresh {
+		return os.Remove(next)
+	}
+	return os.Rename(next, g.path)
 }
 
 // forget removes the copy: it holds a person who is to be forgotten. The next

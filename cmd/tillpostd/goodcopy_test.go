@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,26 @@ import (
 	"tillpost/queue"
 	"tillpost/queue/store"
 )
+
+// flip flips a bit wherever the text stands in a file.
+func flip(t *testing.T, path, text string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(raw, []byte(text)) {
+		t.Fatalf("%q is not in %s (%v)", text, path, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for at := 0; bytes.Contains(raw[at:], []byte(text)); at++ {
+		at += bytes.Index(raw[at:], []byte(text))
+		if _, err := f.WriteAt([]byte{raw[at] ^ 1}, int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 func TestGoodCopy(t *testing.T) {
 	path := filepath.Join(t.TempDir(), storeFile)
@@ -73,6 +94,24 @@ func TestGoodCopy(t *testing.T) {
 	look(0)
 	if made().IsZero() {
 		t.Error("no new copy without the person")
+	}
+	// A bit of a row flips: what is left does not replace the copy that has it.
+	change()
+	if err := os.Chtimes(g.path, time.Time{}, time.Now().Add(-25*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	kept := made()
+	flip(t, path, "Klaar")
+	look(0)
+	if !made().Equal(kept) {
+		t.Error("a store that has lost a row has replaced the good copy")
+	}
+	if db.LastAside().IsZero() || db.Check() != nil {
+		t.Errorf("the copy did not find it: %v", db.Check())
+	}
+	look(store.AsideFresh + time.Hour)
+	if made().Equal(kept) {
+		t.Error("a week later there is still no new copy")
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -65,6 +65,21 @@ func (t *Table[T]) skips(tx *Tx, key []byte, err error) bool {
 	return true
 }
 
+// lostRows lists the rows that the faults of a check are about and that can be
+// set aside.
+func lostRows(err error) (list []lostRow) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			list = append(list, lostRows(e)...)
+		}
+		return list
+	}
+	if d, ok := errors.AsType[*Damage](err); ok && d.row != nil {
+		list = append(list, *d.row)
+	}
+	return list
+}
+
 // OnAside has fn run in the transaction that sets a row aside, with the keys
 // that its index entries had, in the order of the table's indexes. It must be
 // called before the first View or Commit that could meet such a row.

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +101,29 @@ func TestARottenRowStays(t *testing.T) {
 		}
 	}
 	must(t, db.Close())
+}
+
+// A backup is of rows, not of pages: what cannot be read is set aside, or the
+// backup says what is wrong and the file that was there stays.
+func TestABackupOfARottenStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "saturday.db")
+	db, tab := rotten(t, "", true)
+	must(t, db.BackupFile(file))
+	if db.LastAside().IsZero() {
+		t.Error("nothing was set aside")
+	}
+	copied, err := Open(Options{Path: file, NoSync: true}, tab)
+	must(t, err)
+	must(t, errors.Join(copied.Check(), copied.Close()))
+	before, err := os.ReadFile(file)
+	must(t, err)
+
+	bad, _ := rotten(t, "", false)
+	if err := bad.BackupFile(file); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "row 0000000000000002") || !strings.Contains(err.Error(), bad.Path()+" is damaged") {
+		t.Errorf("told %v", err)
+	}
+	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file that was there is another now, %v", err)
+	}
+	must(t, bad.Close())
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,9 @@ import (
 )
 
 // BackupFile writes a consistent copy of the store to a local file, whole or
-// not at all, and reads it back. Commits go on meanwhile; the file may grow by
+// not at all, and reads it back: pages, rows and indexes, as Check does. What is
+// wrong with it is the error, and the file that was there stays. Rows that can
+// be set aside are, and the copy is made of the rest. Commits go on meanwhile; the file may grow by
 // what they write. Send the copy from there: a slow reader must not keep a
 // transaction open.
 //
@@ -22,7 +25,13 @@ func (db *DB) BackupFile(path string) error {
 		return ErrClosed
 	}
 	defer db.leave()
-	if err := db.copyTo(path); err != nil {
+	err := db.copyTo(path, (*DB).checkRows)
+	if lost := lostRows(err); len(lost) > 0 {
+		if err = db.setAside(context.Background(), lost); err == nil {
+			err = db.copyTo(path, (*DB).checkRows)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("store: backup to %s: %w", path, err)
 	}
 	return nil
@@ -30,8 +39,9 @@ func (db *DB) BackupFile(path string) error {
 
 var errOntoItself = errors.New("that is the store itself")
 
-// copyTo writes a copy of the store to a file, by way of FILE.part.
-func (db *DB) copyTo(path string) error {
+// copyTo writes a copy of the store to a file, by way of FILE.part. good is
+// asked what is wrong with the copy.
+func (db *DB) copyTo(path string, good func(copied *DB) error) error {
 	ours, err := sameFile(db.file, path)
 	if err != nil {
 		return err
@@ -51,7 +61,7 @@ func (db *DB) copyTo(path string) error {
 		return &LowDisk{Free: free, Need: need}
 	}
 	part := path + ".part"
-	err = db.copyPart(part)
+	err = db.copyPart(part, good)
 	if err == nil {
 		err = Verify(part) // a copy that nobody has read is a hope
 	}
@@ -69,7 +79,7 @@ func (db *DB) copyTo(path string) error {
 
 // copyPart copies row by row, not page by page: pages that are free keep what
 // was once written to them, also of people who have been forgotten since.
-func (db *DB) copyPart(part string) error {
+func (db *DB) copyPart(part string, good func(copied *DB) error) error {
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -85,6 +95,9 @@ func (db *DB) copyPart(part string) error {
 	})
 	if err == nil {
 		err = b.Sync()
+	}
+	if err == nil { // its faults are told as those of the store that it is a copy of
+		err = good(&DB{opt: db.opt, log: db.log, file: f, bolt: b, schema: db.schema, names: db.names})
 	}
 	return errors.Join(err, b.Close())
 }

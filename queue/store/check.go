@@ -31,16 +31,33 @@ func (db *DB) AddCheck(name string, fn func(*Tx) error) {
 // added. Each table is read in a View of its own; commits go on meanwhile, and
 // the file may grow. It looks and changes nothing: no row is set aside.
 func (db *DB) Check() error {
-	var faults []error
-	more := 0
-	report := func(err error) {
-		if len(faults) == maxFaults {
-			more++
-			return
-		}
-		faults = append(faults, err)
+	f := &faults{}
+	if err := db.checkTables(f.add); err != nil {
+		return err
 	}
+	db.mu.Lock()
+	checks := db.checks
+	db.mu.Unlock()
+	for _, c := range checks {
+		if _, err := db.view(c.fn); err != nil {
+			f.add(fmt.Errorf("store: check %s: %w", c.name, err))
+		}
+	}
+	return f.err()
+}
 
+// checkRows is Check without what its owners ask.
+func (db *DB) checkRows() error {
+	f := &faults{}
+	if err := db.checkTables(f.add); err != nil {
+		return err
+	}
+	return f.err()
+}
+
+// checkTables reports what is wrong with names, rows and indexes. Its error is
+// that the pages are damaged.
+func (db *DB) checkTables(report func(error)) error {
 	if _, err := db.view(func(tx *Tx) error { return tx.checkPages() }); err != nil {
 		return err // rows on damaged pages can only be guessed at
 	}
@@ -56,18 +73,29 @@ func (db *DB) Check() error {
 			report(err)
 		}
 	}
-	db.mu.Lock()
-	checks := db.checks
-	db.mu.Unlock()
-	for _, c := range checks {
-		if _, err := db.view(c.fn); err != nil {
-			report(fmt.Errorf("store: check %s: %w", c.name, err))
-		}
+	return nil
+}
+
+// faults are the first maxFaults of them.
+type faults struct {
+	list []error
+	more int
+}
+
+func (f *faults) add(err error) {
+	if len(f.list) == maxFaults {
+		f.more++
+		return
 	}
-	if more > 0 {
-		faults = append(faults, fmt.Errorf("store: and %d more", more))
+	f.list = append(f.list, err)
+}
+
+func (f *faults) err() error {
+	list := f.list
+	if f.more > 0 {
+		list = append(list, fmt.Errorf("store: and %d more", f.more))
 	}
-	return errors.Join(faults...)
+	return errors.Join(list...)
 }
 
 // checkNames finds tables that nobody asked for: where a name has rotted, Open

@@ -35,6 +35,9 @@ func (t tool) backup(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if h, err := t.Box.Status(ctx); err == nil && h.Code == "row_aside" {
+		fmt.Fprintf(t.Err, "%s It is not in this backup; one of before may have it\n", h.Reason)
+	}
 	if t.JSON {
 		return t.Raw(map[string]any{"file": path, "bytes": n}, nil)
 	}

@@ -122,6 +122,49 @@ func TestLongMessageIsTruthfulInTheMiddle(t *testing.T) {
 	})
 }
 
+// A phone joins parts by sender and reference: none comes twice to a number in
+// an hour, whatever else has to give way.
+func TestNoReferenceIsUsedTwiceInAnHour(t *testing.T) {
+	// A part holds 153 septets, or 152 beside the longer header. A euro sign takes
+	// two, and cannot be cut.
+	for name, text := range map[string]string{"parts that are full": strings.Repeat("a", 160), "parts with room": strings.Repeat("€", 80)} {
+		t.Run(name, func(t *testing.T) {
+			inBox(t, func(t *testing.T, b *box) {
+				modem := routetest.NewFake("counter")
+				modem.SetLanes(4)
+				b.open(modem)
+				const many = 258
+				var last ID
+				for i := range many {
+					last = b.add(Draft{Text: fmt.Sprintf("%04d%s", i, text)})
+				}
+				b.later(10 * time.Minute)
+				wide, used := 0, map[string]int{}
+				for _, out := range modem.Log() {
+					used[fmt.Sprint(out.RefBits, " ", out.Ref)]++
+					wide += out.RefBits / 16
+				}
+				for ref, n := range used {
+					if n > 1 || strings.HasSuffix(ref, " 0") {
+						t.Errorf("reference %s was used %d times", ref, n)
+					}
+				}
+				if name == "parts with room" {
+					if b.want(last, Sent, "wait_report"); len(used) != many || wide != many-255 {
+						t.Errorf("%d references, %d of them wide", len(used), wide)
+					}
+					return
+				}
+				if m := b.want(last, Queued, "refs_used"); len(used) != 255 || !m.Due.After(b.q.now()) {
+					t.Errorf("%d references were used, and the next message is due %v", len(used), m.Due)
+				}
+				b.later(time.Hour)
+				b.want(last, Sent, "wait_report")
+			})
+		})
+	}
+}
+
 func TestOneReportMaySpeakForAWholePayload(t *testing.T) {
 	inBox(t, func(t *testing.T, b *box) {
 		smsc := routetest.NewFake("operator")

@@ -84,7 +84,7 @@ var (
 	// so that a whole day is forgotten by one range.
 	seen = store.NewTable("seen", func(s *seenKey) []byte { return seenAt(s.Day, s.Key) }).Expendable()
 
-	// The last concatenation reference used for a recipient.
+	// The last concatenation references used for a recipient.
 	concats = store.NewTable("concat", func(c *concat) []byte { return store.Str(c.To) }).Expendable()
 
 	memory = store.NewTable("memory", func(r *remembered) []byte { return memoryKey(r.Route, r.Key) })
@@ -113,7 +113,9 @@ type seenKey struct {
 
 type concat struct {
 	To   string    `json:"to"`
-	Last int       `json:"last"`
+	Last int       `json:"last"`           // of 8 bits
+	Wide int       `json:"wide,omitempty"` // of 16
+	Used []int64   `json:"used,omitempty"` // when those of 8 bits were, in seconds since 1970; see refRest
 	At   time.Time `json:"at"`
 }
 

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tillpost/queue/route"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 	maxTight = 64
 
 	// refRest: a concatenation reference is not used again for a recipient
-	// within this time; 8 bits then allow 256 long messages in it.
+	// within this time, so that no phone joins parts of two messages.
 	refRest = time.Hour
 )
 
@@ -223,6 +225,14 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 	if stop, err := q.mayNotGo(tx, m); stop || err != nil {
 		return err
 	}
+	ref, bits, free, err := q.nextRef(tx, m)
+	if err != nil {
+		return err
+	}
+	if !free.IsZero() {
+		m.Due, m.Why = free, because("refs_used", "time", stamp(free))
+		return nil
+	}
 	// What was lost is offered anew; until now its report could still settle it.
 	for i := range m.Parts {
 		if m.Parts[i].State == PartUnknown {
@@ -236,13 +246,7 @@ func (q *Queue) begin(tx *store.Tx, m *Message, r *runner) error {
 	m.Attempt++
 	m.Route, m.Identity, m.Took, m.Wake = r.name, identity, q.now(), time.Time{}
 	m.Why = because("sending")
-	if len(m.Segments) > 1 && m.ConcatRef == 0 {
-		ref, err := q.nextRef(tx, m.To, m.RefBits)
-		if err != nil {
-			return err
-		}
-		m.ConcatRef = ref
-	}
+	m.ConcatRef, m.RefBits = ref, bits
 	if err := q.charge(tx, r, m); err != nil {
 		return err
 	}
@@ -275,21 +279,51 @@ func (q *Queue) mayNotGo(tx *store.Tx, m *Message) (bool, error) {
 	return q.holdForQuiet(tx, m)
 }
 
-// nextRef chooses the concatenation reference of a long message. It counts up
-// per recipient from a random start, so that a phone never joins parts of two
-// messages, across restarts too. Within refRest an 8-bit reference repeats only
-// after 256 long messages to one number.
-func (q *Queue) nextRef(tx *store.Tx, to string, bits int) (int, error) {
-	c, err := concats.Get(tx, store.Str(to))
+// nextRef chooses the concatenation reference of a long message that has none,
+// and its width. It counts up per recipient from a random start, across restarts
+// too. The 255 of 8 bits may all have been used within refRest: then it is one of
+// 16 bits, if the parts leave room for the longer header, and else the message
+// waits until free.
+func (q *Queue) nextRef(tx *store.Tx, m *Message) (ref, bits int, free time.Time, err error) {
+	if len(m.Segments) < 2 || m.ConcatRef != 0 {
+		return m.ConcatRef, m.RefBits, time.Time{}, nil
+	}
+	c, err := concats.Get(tx, store.Str(m.To))
 	if err != nil {
-		return 0, err
+		return 0, 0, time.Time{}, err
 	}
 	if c == nil {
-		c = &concat{To: to, Last: int(rand.Uint32())}
+		c = &concat{To: m.To, Last: int(rand.Uint32()), Wide: int(rand.Uint32())}
 	}
-	c.Last = (c.Last + 1) & (1<<bits - 1)
-	c.At = q.now()
-	return c.Last, concats.Put(tx, c)
+	now := q.now()
+	c.Used = slices.DeleteFunc(c.Used, func(at int64) bool { return !time.Unix(at, 0).Add(refRest).After(now) })
+	bits = m.RefBits
+	if bits == 8 && len(c.Used) >= 1<<8-1 {
+		if !m.fitsWide() {
+			return 0, 0, time.Unix(c.Used[0], 0).Add(refRest), nil
+		}
+		bits = 16
+	}
+	if bits == 8 {
+		c.Last = countedOn(c.Last, 8)
+		// Rounded up, so that none is free too early.
+		ref, c.Used = c.Last, append(c.Used, now.Add(time.Second).Unix())
+	} else {
+		c.Wide = countedOn(c.Wide, 16)
+		ref = c.Wide
+	}
+	c.At = now
+	return ref, bits, time.Time{}, concats.Put(tx, c)
+}
+
+// countedOn counts up within so many bits and leaves out 0, which stands for no
+// reference.
+func countedOn(last, bits int) int { return max(1, (last+1)&(1<<bits-1)) }
+
+// fitsWide says whether every part has room for a reference of 16 bits.
+func (m *Message) fitsWide() bool {
+	room := text.Capacity(m.Alphabet, text.Header(m.Shift, m.Locking, 16))
+	return !slices.ContainsFunc(m.Segments, func(s route.Segment) bool { return s.Units > room })
 }
 
 // outbound is what the route is given for this attempt.

@@ -233,10 +233,10 @@ func (q *Queue) waitsByTime(tx *store.Tx, before time.Time) (ids []ID, err error
 func (q *Queue) shift(m *Message, s clock.Step) {
 	switch m.State {
 	case Queued:
-		if m.Due.After(s.Before) { // a retry
+		if m.Due.After(s.Before) { // a retry, or a reference that is free again
 			move(&m.Due, s.By)
-			if m.Why.Code == "retry" {
-				m.Why = because("retry", "time", stamp(m.Due))
+			if c := m.Why.Code; c == "retry" || c == "refs_used" {
+				m.Why = because(c, "time", stamp(m.Due))
 			}
 		}
 		if !m.Wake.Equal(m.Expires) {

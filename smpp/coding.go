@@ -166,13 +166,9 @@ func decodeText(coding byte, usual string, h header, b []byte) (s string, units 
 		&route.Units{Alphabet: alphabet, Shift: h.shift, Locking: h.locking, Octets: hex.EncodeToString(b)}, nil
 }
 
-func fromLatin1(b []byte) string {
-	r := make([]rune, len(b))
-	for i, c := range b {
-		r[i] = rune(c)
-	}
-	return string(r)
-}
+// fromLatin1 reads Latin-1 as Windows-1252, which differs only where Latin-1
+// has control characters: providers write € as 80 (field-notes §3.3).
+func fromLatin1(b []byte) string { return fromCharmap(charmap.Windows1252, b) }
 
 func fromASCII(b []byte) string {
 	r := make([]rune, len(b))

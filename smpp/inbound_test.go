@@ -18,7 +18,7 @@ func TestInboundCodings(t *testing.T) {
 		{0x00, "\x00\x1b\x65 a", "@€ a"},
 		{0x01, "@ a\x80", "@ a\uFFFD"},
 		{0x02, "\x01\x02", ""},
-		{0x03, "@\xe9", "@é"},
+		{0x03, "@\xe9\x80", "@é€"}, // field-notes §3.3
 		{0x04, "\x01\x02", ""},
 		{0x05, "\x01\x02", ""},
 		{0x06, "\xbf\xe0\xd8", "При"},

@@ -56,7 +56,7 @@ func (q *Queue) Prepare(d Draft) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := q.compose(&d)
+	plan, err := q.compose(&d, m.Pool)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +200,10 @@ func (q *Queue) checkTimes(m *Message, d *Draft, now time.Time) error {
 	return nil
 }
 
-// compose makes the text of a draft ready to be sent. Its error is an
+// compose makes the text of a draft ready to be sent from a pool. Its error is an
 // *Invalid; beside one that only says that the text has more parts than it may,
 // the plan is returned too.
-func (q *Queue) compose(d *Draft) (*text.Plan, error) {
+func (q *Queue) compose(d *Draft, pool string) (*text.Plan, error) {
 	if d.Channel == Email {
 		plan, err := text.ComposeMail(d.Text)
 		if err != nil {
@@ -221,11 +221,20 @@ func (q *Queue) compose(d *Draft) (*text.Plan, error) {
 	plan, err := text.Compose(d.Text, text.Options{
 		Encoding: text.Encoding(d.Encoding), MaxParts: limit, Lang: d.Lang,
 		RefBits: q.cfg.RefBits, Shift: q.cfg.Shift, Locking: q.cfg.Locking, Cedilla: q.cfg.Cedilla,
+		Latin1: q.latin1(pool),
 	})
 	if err != nil {
 		return plan, invalidText(err, "text")
 	}
 	return plan, nil
+}
+
+// latin1: a route of the pool can only write what ISO 8859-1 has.
+func (q *Queue) latin1(pool string) bool {
+	return slices.ContainsFunc(q.serving(pool), func(r *runner) bool {
+		l, ok := r.r.(route.Latin1)
+		return ok && l.Latin1()
+	})
 }
 
 // carry gives the message its text: the plan, and what it was made from.

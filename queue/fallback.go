@@ -67,19 +67,21 @@ func (q *Queue) cross(m *Message) bool {
 	if m.Channel == Email {
 		d.Channel = SMS
 	}
-	plan, err := q.compose(&d)
+	next := *m
+	next.To, next.Other, next.Fell, next.Channel, next.Tried = m.Other, m.To, true, "", 0
+	if d.Channel == Email {
+		next.Channel = Email
+	}
+	pool := q.poolFor(&next, 1, nil)
+	plan, err := q.compose(&d, pool)
 	if err != nil {
 		return false
 	}
-	m.To, m.Other, m.Fell, m.Channel = m.Other, m.To, true, ""
-	if d.Channel == Email {
-		m.Channel = Email
-	}
+	*m = next
 	m.Given, m.Changes = "", nil
 	m.carry(plan, given)
 	m.startAgain()
-	m.Tried, m.Asked = 0, false
-	m.Pool = q.poolFor(m, 1, nil)
+	m.Asked, m.Pool = false, pool
 	if to, err := text.ParseNumber(m.To, q.cfg.Country); err == nil {
 		m.Price = q.cfg.Tariffs.Price(to, m.Pool, plan.Parts())
 	}

@@ -61,7 +61,7 @@ func (q *Queue) quote(d *Draft) (quote *Quote, m *Message, err error) {
 	if m, err = q.drafted(d, to); err != nil {
 		return nil, nil, err
 	}
-	plan, err := q.compose(d)
+	plan, err := q.compose(d, m.Pool)
 	if plan == nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"tillpost/queue/route"
+	"tillpost/queue/route/routetest"
 	"tillpost/queue/store"
 	"tillpost/queue/text"
 )
@@ -124,6 +126,46 @@ func TestPlainFormsFollowTheLanguageOfTheMessage(t *testing.T) {
 			id := b.add(Draft{Text: "Übergröße", Encoding: "ascii", Lang: lang})
 			if got := b.get(id).Text(); got != want {
 				t.Errorf("in %q: %q, want %q", lang, got, want)
+			}
+		}
+	})
+}
+
+// narrow is a route whose network writes the short alphabet in ISO 8859-1.
+type narrow struct{ *routetest.Fake }
+
+func (narrow) Latin1() bool { return true }
+
+func TestTextsArePlannedForTheAlphabetOfTheirPool(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		b.openWith(Config{Country: "NL", Shift: text.Turkish}, routetest.NewFake("counter"))
+		if err := b.q.Attach(narrow{routetest.NewFake("operator")}, "abroad"); err != nil {
+			t.Fatal(err)
+		}
+		long := strings.Repeat("a", 170) + " €"
+		for _, c := range []struct {
+			pool, said, alphabet string
+			parts, shift         int
+		}{
+			{"sms", long, route.GSM7, 2, 0},
+			{"abroad", long, route.UCS2, 3, 0},
+			{"operator", "5 €", route.UCS2, 1, 0},
+			{"sms", "ş", route.GSM7, 1, text.Turkish},
+			{"abroad", "ş", route.UCS2, 1, 0},
+			{"abroad", "Größe [x]", route.GSM7, 1, 0},
+		} {
+			d := Draft{To: anna, Text: c.said, Pool: c.pool}
+			quote, err := b.q.Quote(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := b.q.Prepare(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := quote.Plan; p.Alphabet != c.alphabet || p.Parts() != c.parts || p.Shift != c.shift ||
+				m.Alphabet != p.Alphabet || len(m.Segments) != c.parts || m.Shift != p.Shift {
+				t.Errorf("%.10q over %s: previewed as %s in %d, accepted as %s in %d", c.said, c.pool, p.Alphabet, p.Parts(), m.Alphabet, len(m.Segments))
 			}
 		}
 	})

@@ -54,6 +54,9 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// Latin1 says whether data_coding 0 means ISO 8859-1 there (route.Latin1).
+func (c *Client) Latin1() bool { return c.cfg.Alphabet == AlphabetLatin1 }
+
 // Name is the route's name in the settings.
 func (c *Client) Name() string { return c.cfg.Name }
 

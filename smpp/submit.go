@@ -114,11 +114,10 @@ func (c *Client) submitSM(out *route.Outbound, p *outPart, src, dst address) ([]
 	if p.whole {
 		said = join(out.Segments)
 	}
-	b, coding, err := c.encodeText(out, said)
+	b, udh, coding, err := c.encodeText(out, said)
 	if err != nil {
 		return nil, err
 	}
-	udh := languageHeader(out)
 	if p.of > 1 && !p.whole {
 		switch c.cfg.LongMessages {
 		case LongSAR:
@@ -207,42 +206,38 @@ func languageHeader(out *route.Outbound) []byte {
 }
 
 // encodeText writes a text as short_message wants it, and says which
-// data_coding that is.
-func (c *Client) encodeText(out *route.Outbound, said string) (b []byte, coding byte, err error) {
+// data_coding that is. udh names the national tables, which only septets have.
+func (c *Client) encodeText(out *route.Outbound, said string) (b, udh []byte, coding byte, err error) {
 	if out.Alphabet == route.UCS2 {
-		coding = c.cfg.CodingUCS2
-		if out.Flash {
-			coding = codingFlashUCS2
-		}
-		return text.UTF16(said), coding, nil
+		return text.UTF16(said), nil, c.codingUCS2(out), nil
 	}
 	coding = c.cfg.CodingGSM7
 	if out.Flash {
 		coding = codingFlashGSM7
 	}
-	if c.cfg.Alphabet == AlphabetLatin1 {
-		b, odd, ok := toLatin1(said)
-		if ok {
-			return b, coding, nil
-		}
-		return c.aroundLatin1(out, said, odd)
+	if c.cfg.Alphabet != AlphabetLatin1 {
+		b, err = text.Septets(said, out.Shift, out.Locking)
+		return b, languageHeader(out), coding, err
 	}
-	b, err = text.Septets(said, out.Shift, out.Locking)
-	return b, coding, err
+	b, odd, ok := toLatin1(said)
+	if ok {
+		return b, nil, coding, nil
+	}
+	// The queue plans texts for Latin-1 without what it lacks; this one was
+	// planned for another pool and came here later. As UCS2 it may still fit into
+	// the one message that it was to be.
+	b = text.UTF16(said)
+	if len(out.Segments) > 1 || len(b) > text.Capacity(text.AlphabetUCS2, 0)*2 {
+		return nil, nil, 0, fmt.Errorf("%q is not in Latin-1, which %s is set to (alphabet = \"latin1\"); write it otherwise or send with encoding ucs2", odd, c.cfg.Name)
+	}
+	return b, nil, c.codingUCS2(out), nil
 }
 
-// aroundLatin1 sends a text with a character that Latin-1 lacks and GSM-7 has
-// (€ and some Greek capitals) as UCS2 where it fits into one message. A long
-// one has been cut already, for septets.
-func (c *Client) aroundLatin1(out *route.Outbound, said string, odd rune) ([]byte, byte, error) {
-	b := text.UTF16(said)
-	if len(out.Segments) > 1 || len(b) > text.Capacity(text.AlphabetUCS2, 0)*2 {
-		return nil, 0, fmt.Errorf("%q is not in Latin-1, which %s is set to (alphabet = \"latin1\"); write it otherwise or send with encoding ucs2", odd, c.cfg.Name)
-	}
+func (c *Client) codingUCS2(out *route.Outbound) byte {
 	if out.Flash {
-		return b, codingFlashUCS2, nil
+		return codingFlashUCS2
 	}
-	return b, c.cfg.CodingUCS2, nil
+	return c.cfg.CodingUCS2
 }
 
 // validity is how long the SMSC shall try: YYMMDDhhmmss000R from now, or the

@@ -168,12 +168,34 @@ func TestAlphabets(t *testing.T) {
 	}
 }
 
+// What is not sent as septets has no national table, and no header that names
+// one: it would take room, and the text would be read by it.
+func TestNationalTablesAreForSeptets(t *testing.T) {
+	for said, want := range map[string]struct {
+		hex    string
+		coding byte
+	}{
+		"façade":                      {"6661e7616465", 0},
+		"ş" + strings.Repeat("a", 69): {"015f" + strings.Repeat("0061", 69), 8}, // 140 octets, not one more
+	} {
+		c, m, _ := bound(t, smsc.Config{Latin1: true}, func(cfg *Config) { cfg.Alphabet = AlphabetLatin1 })
+		out := message(1, said)
+		out.Alphabet, out.Shift = route.GSM7, text.Turkish
+		if _, err := c.Send(within(t), out); err != nil {
+			t.Fatal(err)
+		}
+		if s := m.Submits()[0]; s.Hex != want.hex || s.Coding != want.coding || s.Text != said {
+			t.Errorf("%q arrived as %+v", said, s)
+		}
+	}
+}
+
 func TestDataCodingBySetting(t *testing.T) {
 	c := newClient(t, "smsc:2775", newRecorder(), func(cfg *Config) { cfg.CodingGSM7, cfg.CodingUCS2 = 0xF1, 0x18 })
 	for alphabet, want := range map[string]byte{route.GSM7: 0xF1, route.UCS2: 0x18} {
 		out := message(1, "x")
 		out.Alphabet = alphabet
-		if _, got, err := c.encodeText(&out, "x"); err != nil || got != want {
+		if _, _, got, err := c.encodeText(&out, "x"); err != nil || got != want {
 			t.Errorf("%s has data_coding %02X, %v", alphabet, got, err)
 		}
 	}

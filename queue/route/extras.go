@@ -65,6 +65,14 @@ type Noticer interface {
 	Noticed(n Notice)
 }
 
+// Latin1 is a route that may have to write the short alphabet in ISO 8859-1:
+// where it does, texts for it are planned without what that lacks (€, Greek
+// capitals, national tables), so that what is shown and priced is what goes
+// out.
+type Latin1 interface {
+	Latin1() bool
+}
+
 // Doctor is a route that can examine its device and say in whole sentences
 // what it found and what to do. Nothing to say is good news.
 type Doctor interface {

@@ -140,6 +140,29 @@ func writable(shift, locking int) *alphabet {
 	return alphabets()[shift][locking]
 }
 
+// inLatin1 is what ISO 8859-1 holds of the default alphabet: all but € and ten
+// Greek capitals. Its units are those of the default alphabet, into which the
+// network turns the text for the phone.
+var inLatin1 = sync.OnceValue(func() *alphabet {
+	a := *writable(0, 0)
+	a.codes = make(map[rune]uint16, len(a.codes))
+	for r, code := range writable(0, 0).codes {
+		if r <= 0xFF {
+			a.codes[r] = code
+		}
+	}
+	return &a
+})
+
+// alphabet is the short alphabet of two language identifiers, as far as what
+// carries the text can write it.
+func (opt Options) alphabet(shift, locking int) *alphabet {
+	if opt.Latin1 {
+		return inLatin1()
+	}
+	return writable(shift, locking)
+}
+
 // units returns the septets that r takes, 0 if the alphabet does not hold it.
 func (a *alphabet) units(r rune) int {
 	code, ok := a.codes[r]

@@ -22,19 +22,18 @@ type Instead struct {
 
 // blame names the characters that made the plan UCS-2 and says what it would
 // cost without them.
-func (p *Plan) blame(in *input, chars []Char, opt Options) {
-	if len(chars) == 0 {
+func (p *Plan) blame(in *input, d decision, opt Options) {
+	if len(d.missing) == 0 {
 		return
 	}
-	a := writable(0, 0)
-	plain := plainForm(opt, a.holds)
+	plain := plainForm(opt, d.short.holds)
 	index := make(map[string]int) // of a character among the culprits
-	for _, c := range chars {
+	for _, c := range d.missing {
 		i, ok := index[c.Text]
 		if !ok {
 			i = len(p.Culprits)
 			index[c.Text] = i
-			use, ok := substitute(c.Text, a.holds, plain)
+			use, ok := substitute(c.Text, d.short.holds, plain)
 			if !ok {
 				use = ""
 			}
@@ -43,7 +42,7 @@ func (p *Plan) blame(in *input, chars []Char, opt Options) {
 		p.Culprits[i].At = append(p.Culprits[i].At, c.Pos)
 	}
 
-	p.Instead = p.instead(in, plain, opt)
+	p.Instead = p.instead(in, d.short, plain, opt)
 	if len(p.Culprits) > 1 {
 		p.blameEach(index, opt.RefBits)
 	} else if p.Instead != nil {
@@ -53,8 +52,9 @@ func (p *Plan) blame(in *input, chars []Char, opt Options) {
 }
 
 // instead is the text with plain forms and without what has none; nil if that
-// leaves less than half of its characters, or still too many.
-func (p *Plan) instead(in *input, plain replacer, opt Options) *Instead {
+// leaves less than half of its characters, or still too many. It is what decide
+// would make of that text: a national table that it needs costs its header.
+func (p *Plan) instead(in *input, short *alphabet, plain replacer, opt Options) *Instead {
 	lost, of := 0, 0
 	for _, c := range p.Culprits {
 		if c.Use == "" {
@@ -64,9 +64,13 @@ func (p *Plan) instead(in *input, plain replacer, opt Options) *Instead {
 	for range clusters(p.Text) {
 		of++
 	}
-	without := in.fit(writable(0, 0).holds, plain, true).text
-	segments, err := Split(without, AlphabetGSM7, 0, 0, opt.RefBits)
-	if err != nil || 2*lost > of {
+	if 2*lost > of {
+		return nil
+	}
+	without := in.fit(short.holds, plain, true).text
+	d := cheapest(&input{text: without}, opt, func(*alphabet) replacer { return asItIs })
+	segments, err := Split(without, AlphabetGSM7, d.shift, d.locking, opt.RefBits)
+	if err != nil { // too many parts: of what is missing nothing is left
 		return nil
 	}
 	return &Instead{Text: without, Parts: len(segments)}

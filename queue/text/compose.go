@@ -38,6 +38,10 @@ type Options struct {
 	Shift   int `json:"shift,omitempty"`
 	Locking int `json:"locking,omitempty"`
 
+	// Latin1: what carries the text writes the short alphabet in ISO 8859-1. It
+	// has no € and no Greek then, and no national tables.
+	Latin1 bool `json:"latin1,omitempty"`
+
 	// Cedilla lets Smart write ç as c, which most readers of Dutch, English or
 	// German do not mind.
 	Cedilla bool `json:"cedilla,omitempty"`
@@ -109,8 +113,11 @@ func Compose(s string, opt Options) (*Plan, error) {
 		return nil, notGSM7(d.missing)
 	}
 	if strings.TrimFunc(d.text, unicode.IsSpace) == "" {
-		return nil, &Error{Field: "text", Code: CodeTextEmpty,
-			Detail: "nothing is left of the text in this encoding: choose the encoding smart or ucs2"}
+		detail := "nothing is left of the text in this encoding: choose the encoding smart or ucs2"
+		if opt.Encoding == Smart {
+			detail = "the text has only characters that nobody sees: write something to send"
+		}
+		return nil, &Error{Field: "text", Code: CodeTextEmpty, Detail: detail}
 	}
 	segments, err := Split(d.text, d.alphabet, d.shift, d.locking, opt.RefBits)
 	if err != nil {
@@ -123,7 +130,7 @@ func Compose(s string, opt Options) (*Plan, error) {
 	slices.SortStableFunc(p.Changes, func(a, b Change) int { return cmp.Compare(a.Pos, b.Pos) })
 	p.count()
 	if p.Alphabet == AlphabetUCS2 {
-		p.blame(in, d.missing, opt)
+		p.blame(in, d, opt)
 	}
 	if p.Parts() > opt.MaxParts {
 		return p, p.tooLong(opt.MaxParts)
@@ -165,6 +172,9 @@ func (opt Options) complete() (Options, error) {
 	opt.MaxParts = min(opt.MaxParts, MostParts)
 	if writable(opt.Shift, opt.Locking) == nil {
 		return opt, noTable(opt.Shift, opt.Locking)
+	}
+	if opt.Latin1 {
+		opt.Shift, opt.Locking = 0, 0
 	}
 	return opt, nil
 }

@@ -12,6 +12,10 @@ type decision struct {
 	alphabet       string
 	shift, locking int
 	fitted
+
+	// short: with AlphabetUCS2, the short alphabet that lacks fewest of its
+	// characters, which are missing.
+	short *alphabet
 }
 
 // fitted is a text after replacement.
@@ -25,19 +29,29 @@ type fitted struct {
 func decide(in *input, opt Options) decision {
 	switch opt.Encoding {
 	case UCS2:
-		a := writable(0, 0)
-		return decision{alphabet: AlphabetUCS2, fitted: fitted{text: in.text, missing: missing(in.text, in, a.holds)}}
+		return ucs2(in, opt, cheapest(in, opt, func(*alphabet) replacer { return asItIs }))
 	case ASCII:
-		return decision{alphabet: AlphabetGSM7, fitted: in.fit(isPlain, plainForm(opt, writable(0, 0).holds), true)}
+		return decision{alphabet: AlphabetGSM7, fitted: in.fit(isPlain, plainForm(opt, opt.alphabet(0, 0).holds), true)}
 	case GSM7:
 		return cheapest(in, opt, func(a *alphabet) replacer { return plainForm(opt, a.holds) })
 	}
 	d := cheapest(in, opt, func(*alphabet) replacer { return lookalike(opt) })
 	if len(d.missing) > 0 {
-		// It will be UCS-2 anyway: then nothing needs replacing.
-		d = decision{alphabet: AlphabetUCS2, fitted: fitted{text: in.text, missing: d.missing}}
+		d = ucs2(in, opt, d) // then nothing needs replacing
 	}
 	return d
+}
+
+// asItIs is the replacer that replaces nothing.
+func asItIs(rune) (string, bool) { return "", false }
+
+// ucs2 sends everything as it is; d is the nearest that the short alphabet
+// comes to it.
+func ucs2(in *input, opt Options, d decision) decision {
+	return decision{
+		alphabet: AlphabetUCS2, short: opt.alphabet(d.shift, d.locking),
+		fitted: fitted{text: in.text, missing: d.missing},
+	}
 }
 
 // cheapest tries the default alphabet and every national table that the shop
@@ -45,8 +59,8 @@ func decide(in *input, opt Options) decision {
 // then the simplest header.
 func cheapest(in *input, opt Options, replace func(*alphabet) replacer) decision {
 	try := func(shift, locking int) decision {
-		a := writable(shift, locking)
-		return decision{AlphabetGSM7, shift, locking, in.fit(a.holds, replace(a), false)}
+		a := opt.alphabet(shift, locking)
+		return decision{alphabet: AlphabetGSM7, shift: shift, locking: locking, fitted: in.fit(a.holds, replace(a), false)}
 	}
 	best := try(0, 0)
 	if len(best.missing)+len(best.changes) == 0 || opt.Shift+opt.Locking == 0 {

@@ -28,6 +28,14 @@ func TestComposeShowsWhatGoesOut(t *testing.T) {
 		{"smart replaces quotes, dashes and the ellipsis", "‘Ja’ – “nee”…", Options{}, "'Ja' - \"nee\"...", "gsm7", "[{‘ ' 0} {’ ' 3} {– - 5} {“ \" 7} {” \" 11} {… ... 12}]"},
 		{"smart replaces blanks and drops what has no width", "€\u00a05\u200b,-\ufeff", Options{}, "€ 5,-", "gsm7", "[{\u00a0   1} {\u200b  3} {\ufeff  6}]"},
 		{"smart writes the Dutch ij", "\u0132sje \u0133s", Options{}, "IJsje ijs", "gsm7", "[{\u0132 IJ 0} {\u0133 ij 5}]"},
+		{"smart drops every mark of direction", "a\u202ab\u202ec\u2066d\u2069e\u2061f\u2064", Options{}, "abcdef", "gsm7", "[{\u202a  1} {\u202e  3} {\u2066  5} {\u2069  7} {\u2061  9} {\u2064  11}]"},
+		{"smart reads guillemets and odd apostrophes as quotes", "«ja» ‹nee› \u02bct \uff07s", Options{}, "\"ja\" 'nee' 't 's", "gsm7",
+			"[{« \" 0} {» \" 3} {‹ ' 5} {› ' 9} {\u02bc ' 11} {\uff07 ' 14}]"},
+		{"ascii keeps to the garage's table", "«ja»", Options{Encoding: ASCII}, "<<ja>>", "gsm7", "[{« << 0} {» >> 3}]"},
+		{"one character by another code is told", "ja\u037e \u212a", Options{}, "ja; K", "gsm7", "[{\u037e ; 2} {\u212a K 4}]"},
+		{"Latin-1 has no euro", "5 €", Options{Latin1: true}, "5 €", "ucs2", "[]"},
+		{"Latin-1 has no national tables", "ş", Options{Latin1: true, Shift: Turkish}, "ş", "ucs2", "[]"},
+		{"what Latin-1 lacks is replaced like the rest", "5 € [x]", Options{Latin1: true, Encoding: GSM7}, "5 EUR [x]", "gsm7", "[{€ EUR 2}]"},
 		{"smart leaves ç alone", "ça va", Options{}, "ça va", "ucs2", "[]"},
 		{"smart replaces ç when the shop says so", "ça va", Options{Cedilla: true}, "ca va", "gsm7", "[{ç c 0}]"},
 		{"smart replaces nothing where that saves nothing", "’t is geïnspecteerd", Options{}, "’t is geïnspecteerd", "ucs2", "[]"},
@@ -41,7 +49,7 @@ func TestComposeShowsWhatGoesOut(t *testing.T) {
 		{"gsm7 takes off an accent that has no letter", "x\u0304y", Options{Encoding: GSM7}, "xy", "gsm7", "[{x\u0304 x 0}]"},
 		{"gsm7 knows a coloured trade mark", "Acme™\ufe0f", Options{Encoding: GSM7}, "Acme(tm)", "gsm7", "[{™\ufe0f (tm) 4}]"},
 		{"one and a half is not eleven halves", "1½ uur, ½ uur", Options{Encoding: GSM7}, "1 1/2 uur, 1/2 uur", "gsm7", "[{½  1/2 1} {½ 1/2 8}]"},
-		{"gsm7 asks Unidecode last", "ḥ 2⅓ ₩5 «¿»", Options{Encoding: GSM7}, "h 2 1/3 W5 <<¿>>", "gsm7", "[{ḥ h 0} {⅓  1/3 3} {₩ W 5} {« << 8} {» >> 10}]"},
+		{"gsm7 asks Unidecode last", "ḥ 2⅓ ₩5 «¿»", Options{Encoding: GSM7}, `h 2 1/3 W5 "¿"`, "gsm7", `[{ḥ h 0} {⅓  1/3 3} {₩ W 5} {« " 8} {» " 10}]`},
 
 		{"ucs2 sends the text as it is", "Ja", Options{Encoding: UCS2}, "Ja", "ucs2", "[]"},
 		{"ucs2 keeps quotes", "’t", Options{Encoding: UCS2}, "’t", "ucs2", "[]"},
@@ -268,6 +276,35 @@ func upTo(n int) (all []int) {
 }
 
 // TestCulpritsKeepTheirWord: taking the advice really saves what it says.
+// With a table that is allowed, what it holds is no culprit, and its header
+// counts in what is told of the text without the others.
+func TestCulpritsBesideANationalTable(t *testing.T) {
+	for _, encoding := range []Encoding{Smart, UCS2} {
+		opt := Options{Encoding: encoding, Shift: Turkish}
+		said := strings.Repeat("a", 156) + "ş"
+		p, err := Compose(said+"😀", opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.Encoding = Smart
+		without, err := Compose(said, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if without.Parts() != 2 || p.Parts() != 3 || len(p.Culprits) != 1 || p.Culprits[0].Char != "😀" || p.Culprits[0].Saves != 1 ||
+			p.Instead == nil || p.Instead.Text != said || p.Instead.Parts != 2 {
+			t.Errorf("%s: %d parts, culprits %+v, instead %+v; without the emoji it is %d", encoding, p.Parts(), p.Culprits, p.Instead, without.Parts())
+		}
+	}
+}
+
+func TestNothingButWhatNobodySees(t *testing.T) {
+	_, err := Compose("\u200b\u2066", Options{})
+	if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeTextEmpty || strings.Contains(e.Detail, "smart") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestCulpritsKeepTheirWord(t *testing.T) {
 	for _, text := range []string{
 		strings.Repeat("Größe ê ", 12), "😀" + strings.Repeat("ab", 33) + "ïï", strings.Repeat("я", 68) + "ë", strings.Repeat("😀ï", 40) + "日本",

@@ -9,7 +9,8 @@
 // and FromUTF16 read them back from whatever a network delivers.
 //
 // It promises that nothing is dropped silently (every difference between the
-// text given and the text sent is a Change), that no part ends inside an
+// text given and the text sent is a Change, but for accents that are composed with
+// their letters), that no part ends inside an
 // escape sequence or a surrogate pair, and that no text is longer than the
 // parts it announces. Everything is pure and safe for concurrent use.
 //

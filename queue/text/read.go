@@ -86,6 +86,11 @@ func (in *input) compose(s string) {
 		given := s[start:it.Pos()]
 		start = it.Pos()
 		same := string(composed) == given
+		if !same && utf8.RuneCountInString(given) == 1 {
+			// One character by the code of another: the Greek question mark is a
+			// semicolon now. A letter and its accent in one are no difference.
+			in.changes = append(in.changes, Change{From: given, To: string(composed), Pos: in.at[from]})
+		}
 		for i := range utf8.RuneCount(composed) {
 			if same {
 				at = append(at, in.at[from+i])

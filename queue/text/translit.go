@@ -13,7 +13,7 @@ import (
 // policy smart does.
 var lookalikes = map[rune]string{
 	// quotes, and the accents that people type for them
-	'‘': "'", '’': "'", '‚': "'", '‛': "'", '′': "'", '´': "'", '`': "'",
+	'ʼ': "'", '＇': "'", '‘': "'", '’': "'", '‚': "'", '‛': "'", '′': "'", '´': "'", '`': "'",
 	'“': "\"", '”': "\"", '„': "\"", '‟': "\"", '″': "\"",
 	// dashes
 	'‐': "-", '‑': "-", '‒': "-", '–': "-", '—': "-", '―': "-", '−': "-",
@@ -23,13 +23,25 @@ var lookalikes = map[rune]string{
 	'\u2006': " ", '\u2007': " ", '\u2008': " ", '\u2009': " ", '\u200A': " ", '\u202F': " ", '\u205F': " ", '\u3000': " ",
 	// of no width: soft hyphen, zero-width space, joiners, marks of direction, word joiner, byte order mark
 	'\u00AD': "", '\u200B': "", '\u200C': "", '\u200D': "", '\u200E': "", '\u200F': "", '\u2060': "", '\uFEFF': "",
+	// and embeddings, overrides and isolates of direction, and the operators of
+	// formulas that nobody sees
+	'\u202A': "", '\u202B': "", '\u202C': "", '\u202D': "", '\u202E': "",
+	'\u2066': "", '\u2067': "", '\u2068': "", '\u2069': "",
+	'\u2061': "", '\u2062': "", '\u2063': "", '\u2064': "",
 	// letters that are two letters
 	'Ĳ': "IJ", 'ĳ': "ij", 'ﬀ': "ff", 'ﬁ': "fi", 'ﬂ': "fl", 'ﬃ': "ffi", 'ﬄ': "ffl",
 }
 
+// guillemets are quotes to a reader; the garage's table (field-notes §2.5),
+// which the policy ascii keeps to, writes them as << and >>.
+var guillemets = map[rune]string{'«': "\"", '»': "\"", '‹': "'", '›': "'"}
+
 // lookalike is the replacer of the policy smart.
 func lookalike(opt Options) replacer {
 	return func(r rune) (string, bool) {
+		if to, ok := guillemets[r]; ok && opt.Encoding != ASCII {
+			return to, true
+		}
 		if r == 'ç' && opt.Cedilla {
 			return "c", true
 		}
@@ -57,7 +69,7 @@ func plainForm(opt Options, holds func(rune) bool) replacer {
 	lang, _, _ := strings.Cut(strings.ToLower(opt.Lang), "-")
 	steps := []replacer{
 		func(r rune) (string, bool) { to, ok := byLanguage[lang][r]; return to, ok },
-		func(r rune) (string, bool) { to, ok := lookalikes[r]; return to, ok },
+		lookalike(opt),
 		func(r rune) (string, bool) { to, ok := translit()[r]; return to, ok },
 		func(r rune) (string, bool) { return "", isLatinAccent(r) || isStyle(r) },
 		lastStep,

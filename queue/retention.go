@@ -117,17 +117,30 @@ func (q *Queue) wipeTexts(tx *store.Tx, before time.Time, from ID) (next ID, mor
 func (q *Queue) over(tx *store.Tx, before time.Time, from ID, want func(*Message) bool) (due []*Message, next ID, more bool, alive ID, err error) {
 	next = from
 	looked := 0
+	now := q.now()
+	var ahead []*Message // made while the clock ran ahead: as old as what comes after them
 	for m, err := range messages.Scan(tx, (from + 1).key()) {
 		if err != nil {
 			return nil, 0, false, 0, err
 		}
-		if m.Created.After(before) { // ids count up
+		if m.Created.After(before) && !m.Created.After(now) { // ids count up
 			return due, next, false, alive, nil
 		}
-		if looked == listChunk || len(due) == wakeChunk {
+		if looked >= listChunk && len(ahead) == 0 || len(due) >= wakeChunk {
 			return due, next, true, alive, nil
 		}
 		looked++
+		if m.Created.After(now) {
+			if alive == 0 {
+				alive = m.ID
+			}
+			if !m.finished().IsZero() && want(m) {
+				ahead = append(ahead, m)
+			}
+			next = m.ID
+			continue
+		}
+		due, ahead = append(due, ahead...), nil
 		next = m.ID
 		switch end := m.finished(); {
 		case end.IsZero() || end.After(before):
@@ -196,45 +209,76 @@ func (q *Queue) removeMessage(tx *store.Tx, m *Message, counted State) error {
 	return messages.Delete(tx, m.ID.key())
 }
 
+// aged collects the keys of rows that count up until one is not old enough. A
+// row from the time to come was made while the clock ran ahead: it is as old as
+// the next one that was not.
+type aged struct {
+	before, now time.Time
+	due, ahead  [][]byte
+}
+
+// stop says that the row of this time and all after it stay; else key, if it is
+// not nil, is due.
+func (a *aged) stop(at time.Time, key []byte) bool {
+	switch {
+	case len(a.due) >= wakeChunk:
+		return true
+	case at.After(a.now):
+		if key != nil {
+			a.ahead = append(a.ahead, key)
+		}
+		return false
+	case at.After(a.before):
+		return true
+	}
+	a.due, a.ahead = append(a.due, a.ahead...), nil
+	if key != nil {
+		a.due = append(a.due, key)
+	}
+	return false
+}
+
 func (q *Queue) removeInbound(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
-	var due [][]byte
+	old := aged{before: before, now: q.now()}
 	for in, err := range inbox.Scan(tx, nil) {
 		if err != nil {
 			return 0, false, err
 		}
-		if in.At.After(before) || len(due) == wakeChunk {
+		if old.stop(in.At, seqKey(in.Seq)) {
 			break
 		}
-		due = append(due, seqKey(in.Seq))
 	}
+	due := old.due
 	for _, key := range due {
 		if err := inbox.Delete(tx, key); err != nil {
 			return 0, false, err
 		}
 	}
-	return 0, len(due) == wakeChunk, nil
+	return 0, len(due) >= wakeChunk, nil
 }
 
 // removeEvents removes what no message has in its story: those go with it.
 func (q *Queue) removeEvents(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
-	var due [][]byte
+	old := aged{before: before, now: q.now()}
 	for e, err := range events.Scan(tx, nil) {
 		if err != nil {
 			return 0, false, err
 		}
-		if e.At.After(before) || len(due) == wakeChunk {
+		var key []byte
+		if e.Msg == 0 {
+			key = seqKey(e.Seq)
+		}
+		if old.stop(e.At, key) {
 			break
 		}
-		if e.Msg == 0 {
-			due = append(due, seqKey(e.Seq))
-		}
 	}
+	due := old.due
 	for _, key := range due {
 		if err := events.Delete(tx, key); err != nil {
 			return 0, false, err
 		}
 	}
-	return 0, len(due) == wakeChunk, nil
+	return 0, len(due) >= wakeChunk, nil
 }
 
 func (q *Queue) removeCounts(tx *store.Tx, before time.Time, _ ID) (_ ID, more bool, err error) {
@@ -254,5 +298,5 @@ func (q *Queue) removeCounts(tx *store.Tx, before time.Time, _ ID) (_ ID, more b
 			return 0, false, err
 		}
 	}
-	return 0, len(due) == wakeChunk, nil
+	return 0, len(due) >= wakeChunk, nil
 }

@@ -146,3 +146,48 @@ func dump[T any](to *strings.Builder, tx *store.Tx, table *store.Table[T]) error
 	}
 	return nil
 }
+
+// What was made while the clock ran years ahead is as old as what came after
+// it: it is forgotten with that, and holds nothing else back.
+func TestRetentionAfterAWrongClock(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		w := wallAt(time.Now())
+		modem := routetest.NewFake("counter")
+		modem.AutoReport(time.Second)
+		b.openWith(Config{Clock: w.config(), Retention: Retention{Text: 3 * day, Number: 9 * day}}, modem)
+		begin := time.Now()
+		w.set(begin.AddDate(2, 0, 0))
+		b.later(time.Minute)
+		wrong := b.add(Draft{To: anna, Text: "Uit de toekomst"})
+		b.deliver(modem, route.Inbound{From: anna, Text: "Antwoord"})
+		b.later(time.Minute)
+		w.set(time.Now())
+		b.later(time.Minute)
+		right := b.add(Draft{To: bram, Text: "Van nu"})
+		b.deliver(modem, route.Inbound{From: bram, Text: "Antwoord"})
+		b.later(4 * day)
+		for _, id := range []ID{wrong, right} {
+			if got := b.get(id).Text(); got != "" {
+				t.Errorf("after 4 days the text is %q", got)
+			}
+		}
+		b.later(6 * day)
+		for _, id := range []ID{wrong, right} {
+			if _, err := b.q.Get(id); !errors.Is(err, ErrNotFound) {
+				t.Errorf("after 10 days it is still there: %v", err)
+			}
+		}
+		if n := len(b.inbox()); n != 0 {
+			t.Errorf("%d inbound messages are still there", n)
+		}
+		list, err := b.q.Events(0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if e.At.Before(begin.Add(day)) || e.At.After(time.Now()) {
+				t.Errorf("an event is still there: %+v", e)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"tillpost/queue/store"
@@ -18,63 +19,123 @@ type Limits struct {
 	// till that repeats itself without saying so must not be heard twice.
 	Repeat time.Duration
 	// MarketingPerDay and MarketingPerMonth bound marketing to one number in
-	// 24 hours and 30 days.
+	// any 24 hours and 30 days, by when it was or is to be sent.
 	MarketingPerDay, MarketingPerMonth int
 }
 
 const (
-	// maxLook bounds how many earlier messages to a number are looked at.
+	// maxLook bounds how many earlier messages to a number are looked at for an
+	// equal text.
 	maxLook = 200
 
 	aDay   = 24 * time.Hour
 	aMonth = 30 * aDay
 )
 
-// refuseTooMuch looks at what went to this number before. Messages that were
-// never sent, and never will be, do not count.
+// refuseTooMuch looks at what went, or is to go, to this number. Messages that
+// were never sent, and never will be, do not count.
 func (q *Queue) refuseTooMuch(tx *store.Tx, m *Message) error {
-	l := q.cfg.Limits
-	if m.force {
-		l.Repeat = 0
+	if err := q.refuseRepeated(tx, m); err != nil {
+		return err
 	}
-	capped := m.Class == Marketing && (l.MarketingPerDay > 0 || l.MarketingPerMonth > 0)
-	if l.Repeat <= 0 && !capped {
+	return q.refuseTooOften(tx, m)
+}
+
+func (q *Queue) refuseRepeated(tx *store.Tx, m *Message) error {
+	l := q.cfg.Limits
+	if m.force || l.Repeat <= 0 {
 		return nil
 	}
-	back := l.Repeat
-	if capped {
-		back = max(back, aMonth)
-	}
-	now, text := q.now(), m.Text()
-	inDay, inMonth, looked := 0, 0, 0
+	now, text, looked := q.now(), m.Text(), 0
 	for old, err := range newestUnder(tx, byTo, store.Str(tail(m.To)), 0) {
 		if err != nil {
 			return err
 		}
 		age := now.Sub(old.Created)
-		if looked++; age > back || looked > maxLook {
+		if looked++; age > l.Repeat || looked > maxLook {
 			break
 		}
-		if old.To != m.To || old.State == Cancelled || old.State == Failed || old.State == Expired {
+		if old.To != m.To || old.dropped() {
 			continue
 		}
 		if age < l.Repeat && old.Till == m.Till && old.Ref == m.Ref && old.Source == m.Source && old.Text() == text {
 			return &Invalid{"text", "repeated", fmt.Sprintf("this number was sent the same text %s ago (message %s). It is not sent twice; if it should be, give it another ref, set force, or wait until %s", age.Round(time.Second), old.ID, Clock(old.Created.Add(l.Repeat), now, q.cfg.Location))}
 		}
-		if old.Class == Marketing {
-			inMonth++
-			if age < aDay {
-				inDay++
-			}
-		}
-	}
-	switch {
-	case capped && l.MarketingPerDay > 0 && inDay >= l.MarketingPerDay:
-		return &Invalid{"to", "too_often", fmt.Sprintf("this number has had %d advertising messages in 24 hours, the limit here. Send it tomorrow", inDay)}
-	case capped && l.MarketingPerMonth > 0 && inMonth >= l.MarketingPerMonth:
-		return &Invalid{"to", "too_often", fmt.Sprintf("this number has had %d advertising messages in 30 days, the limit here", inMonth)}
 	}
 	return nil
+}
+
+// dropped: it ended without being sent.
+func (m *Message) dropped() bool {
+	return m.State == Cancelled || m.State == Failed || m.State == Expired
+}
+
+// refuseTooOften reads everything that is kept about the number: what was
+// accepted long ago may be planned for tomorrow. Marketing alone pays for it.
+func (q *Queue) refuseTooOften(tx *store.Tx, m *Message) error {
+	l := q.cfg.Limits
+	if m.Class != Marketing || l.MarketingPerDay <= 0 && l.MarketingPerMonth <= 0 {
+		return nil
+	}
+	now := q.now()
+	when := m.leavesAt(now)
+	times := []time.Time{when}
+	for old, err := range newestUnder(tx, byTo, store.Str(tail(m.To)), 0) {
+		if err != nil {
+			return err
+		}
+		if old.ID != m.ID && old.To == m.To && old.Class == Marketing && !old.dropped() {
+			times = append(times, old.leavesAt(now))
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	for _, c := range []struct {
+		most   int
+		within time.Duration
+		said   string
+	}{
+		{l.MarketingPerDay, aDay, "24 hours"},
+		{l.MarketingPerMonth, aMonth, "30 days"},
+	} {
+		if c.most > 0 && crowded(times, when, c.within, c.most) {
+			return &Invalid{"to", "too_often", fmt.Sprintf("this number would have more than %d advertising messages in %s, the limit here. Send it later, or plan it for later with at", c.most, c.said)}
+		}
+	}
+	return nil
+}
+
+// leavesAt is when m was sent, or is to be as far as that is known.
+func (m *Message) leavesAt(now time.Time) time.Time {
+	switch {
+	case m.State == Held && m.quiet() && m.Due.After(now):
+		return m.Due
+	case m.State == Scheduled || m.State == "": // just being accepted
+		return later(m.At, now)
+	case m.State.Waits() && m.State != Sent && m.State != Unknown:
+		return now
+	case !m.Took.IsZero():
+		return m.Took
+	}
+	return m.Updated
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// crowded: more than most of times, of which when is one, lie within a span.
+// They are in order.
+func crowded(times []time.Time, when time.Time, span time.Duration, most int) bool {
+	for i := 0; i+most < len(times); i++ {
+		first, last := times[i], times[i+most]
+		if last.Sub(first) < span && !first.After(when) && !last.Before(when) {
+			return true
+		}
+	}
+	return false
 }
 
 // holdForQuiet puts marketing on hold where the recipient's country is quiet

@@ -115,3 +115,54 @@ func TestTooMuchForOneNumber(t *testing.T) {
 		b.add(Draft{To: cees, Class: Marketing, Text: "f"})
 	})
 }
+
+// The cap counts by the time at which advertising is sent, not by the time at
+// which it was handed in, however much else went to the number.
+func TestTooOftenByWhenItIsSent(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		b.openWith(Config{Limits: Limits{MarketingPerDay: 1, MarketingPerMonth: 4}}, routetest.NewFake("counter"))
+		begin := time.Now()
+		advert := func(after time.Duration) error {
+			d := Draft{To: anna, Class: Marketing, Text: "Actie!"}
+			if after > 0 {
+				d.At = begin.Add(after)
+			}
+			_, err := b.q.Add(t.Context(), d)
+			return err
+		}
+		refused := func(err error) bool {
+			invalid, ok := errors.AsType[*Invalid](err)
+			return ok && invalid.Code == "too_often"
+		}
+		if err := advert(10 * day); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // handed in a day apart, planned for the same minute
+			b.later(day + time.Minute)
+			if err := advert(10 * day); !refused(err) {
+				t.Errorf("a second one for the same time: %v", err)
+			}
+		}
+		if err := advert(11 * day); err != nil { // handed in together, sent a day apart
+			t.Errorf("a day after the first: %v", err)
+		}
+		if err := advert(10*day + 12*time.Hour); !refused(err) {
+			t.Errorf("between the two: %v", err)
+		}
+		b.later(15 * day) // both have left
+		for range 250 {
+			b.add(Draft{To: anna, Text: "Klaar!"})
+		}
+		for _, at := range []time.Duration{20 * day, 22 * day} {
+			if err := advert(at); err != nil {
+				t.Errorf("on day %d: %v", at/day, err)
+			}
+		}
+		if err := advert(39 * day); !refused(err) {
+			t.Errorf("a fifth one in 30 days: %v", err)
+		}
+		if err := advert(40 * day); err != nil {
+			t.Errorf("30 days after the first: %v", err)
+		}
+	})
+}

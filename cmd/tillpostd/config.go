@@ -193,7 +193,7 @@ func defaultConfig() *Config {
 		Listen:     []string{"127.0.0.1:8080"},
 		Country:    "NL",
 		Language:   "en",
-		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000, Repeat: 10 * time.Minute, RerouteAfter: 15 * time.Minute},
+		Limits:     Limits{MaxParts: 6, QueueMax: 1_000_000, Repeat: 10 * time.Minute, MarketingPerDay: 1, MarketingPerMonth: 4, RerouteAfter: 15 * time.Minute},
 		Text:       Text{RefBits: 8},
 		QuietHours: QuietHours{Enabled: true},
 		Retention:  Retention{TextDays: 30, NumberDays: 90},

@@ -8,6 +8,7 @@
 //     until Look finds that somebody told another time, and says by how much.
 //   - A time that cannot be right is not used: before the floor, which is the
 //     last time a time server vouched for, or years after it.
+//   - One modem alone does not move a system clock that looks right by months.
 //   - The time that a modem offers is an offset inside this process. The system
 //     clock is never set.
 //
@@ -15,6 +16,7 @@
 package clock
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +56,10 @@ const (
 	// networkSlack is how far a modem's time may be off before it is preferred
 	// to a plausible system clock: it is told in whole seconds, some time ago.
 	networkSlack = 2 * time.Minute
+	// alone is how far one modem by itself may move a system clock that looks
+	// right: no shop closes for longer, and then it is a network that errs. Two
+	// that agree are believed.
+	alone = 31 * 24 * time.Hour
 )
 
 // epoch is older than no release of this program: an earlier time is wrong. A
@@ -66,10 +72,10 @@ type Clock struct {
 	started time.Time // as all time.Time below that are read by Since: with the monotonic clock
 	now     atomic.Pointer[anchor]
 
-	mu      sync.Mutex
-	floor   time.Time // zero: no time server was ever reached
-	raised  time.Time // when it was last looked at
-	offered *offer
+	mu     sync.Mutex
+	floor  time.Time // zero: no time server was ever reached
+	raised time.Time // when it was last looked at
+	offers []offer   // the newest first, one of each source
 }
 
 // anchor is a time that was known, and when.
@@ -132,14 +138,39 @@ func (c *Clock) Now() time.Time {
 func (c *Clock) Known() bool { return c.now.Load().quality != Unset }
 
 // Offer is a time that a modem was told by its network. It is used from the
-// next Look on, unless a time server is reached or the time cannot be right.
+// next Look on, unless a time server is reached, the time cannot be right, or it
+// is months from a system clock that looks right and no other source agrees.
 func (c *Clock) Offer(t time.Time, source string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.plausible(t) {
-		c.offered = &offer{t: t.Round(0), at: time.Now(), source: source}
+		others := slices.DeleteFunc(c.offers, func(o offer) bool { return o.source == source })
+		c.offers = slices.Insert(others, 0, offer{t: t.Round(0), at: time.Now(), source: source})
 	}
 }
+
+// best is the newest offer that may be used beside a system clock. One that
+// would move it far wants a second source.
+func (c *Clock) best(wall, at time.Time) *offer {
+	for i := range c.offers {
+		o := &c.offers[i]
+		off := o.now(at).Sub(wall)
+		if !c.plausible(wall) || off <= alone && off >= -alone || c.seconded(o, at) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (c *Clock) seconded(o *offer, at time.Time) bool {
+	return slices.ContainsFunc(c.offers, func(other offer) bool {
+		off := other.now(at).Sub(o.now(at))
+		return other.source != o.source && off < stepLimit && off > -stepLimit
+	})
+}
+
+// now is what the offer has come to since it was made.
+func (o *offer) now(at time.Time) time.Time { return o.t.Add(at.Sub(o.at)) }
 
 // Look asks everybody for the time and takes over the best answer. It is to be
 // called every few seconds. ok: the quality changed, or time jumped.
@@ -153,12 +184,13 @@ func (c *Clock) Look() (s Step, ok bool) {
 	// The system clock as it reads now: without the monotonic part, by which
 	// Go would not see it jump.
 	wall := c.cfg.Wall().Round(0)
+	told := c.best(wall, at)
 	switch {
 	case c.cfg.Synced():
 		next.base, next.quality, next.source = wall, Synced, "system"
-	case c.offered != nil:
-		next.quality, next.source = Network, c.offered.source
-		next.base = c.offered.t.Add(at.Sub(c.offered.at))
+	case told != nil:
+		next.quality, next.source = Network, told.source
+		next.base = told.now(at)
 		if off := next.base.Sub(wall); off < networkSlack && off > -networkSlack {
 			next.base = wall
 		}

@@ -6,6 +6,7 @@
 //	   ▼           ▼ │        │  └──► unknown ──(report · policy · operator)──► sent · delivered · queued · failed
 //	 cancelled   held · expired └──► failed
 //
+//	scheduled, queued, held ──(a backup was put back, and nobody can tell)──► unknown
 //	undelivered, failed ──(the reader has another channel)──► queued
 //
 // What it promises:

@@ -34,6 +34,7 @@ const (
 	onRetry       cause = "retry"       // verdict
 	onReject      cause = "reject"      // verdict, or the retry table ran out
 	onLost        cause = "lost"        // verdict: the answer was lost; or found sending at start
+	onRestored    cause = "restored"    // a backup was put back; it may have left since
 	onReportSent  cause = "report sent" // relayed and now with the network; or a late answer
 	onDelivered   cause = "delivered"   // report
 	onUndelivered cause = "undelivered" // report
@@ -51,14 +52,14 @@ const (
 // state does not list is impossible for it and changes nothing: a report that
 // would go backwards is kept in the story and otherwise ignored (conclude).
 var door = map[State]map[cause]State{
-	Scheduled: {onDue: Queued, onHold: Held, onExpire: Expired, onCancel: Cancelled},
+	Scheduled: {onDue: Queued, onHold: Held, onExpire: Expired, onCancel: Cancelled, onRestored: Unknown},
 	Queued: {
-		onTake: Sending, onHold: Held, onExpire: Expired, onCancel: Cancelled,
+		onTake: Sending, onHold: Held, onExpire: Expired, onCancel: Cancelled, onRestored: Unknown,
 		// It is to be sent again because its answer was lost, and a report of
 		// the first try comes after all.
 		onReportSent: Sent, onDelivered: Delivered, onUndelivered: Undelivered,
 	},
-	Held: {onRelease: Queued, onExpire: Expired, onCancel: Cancelled},
+	Held: {onRelease: Queued, onExpire: Expired, onCancel: Cancelled, onRestored: Unknown},
 	Sending: {
 		onHandedOver: Sent, onRelayed: Sending, onNotOffered: Queued, onRetry: Queued,
 		onReject: Failed, onLost: Unknown, onCancel: Cancelled, onExpire: Expired,

@@ -16,9 +16,9 @@ import (
 // The door as a picture, row by row: what follows from each state. The test
 // walks every pair of state and cause; what is not drawn must be refused.
 const doorPicture = `
-scheduled   due→queued hold→held expire→expired cancel→cancelled
-queued      take→sending hold→held expire→expired cancel→cancelled report_sent→sent delivered→delivered undelivered→undelivered
-held        release→queued expire→expired cancel→cancelled
+scheduled   due→queued hold→held expire→expired cancel→cancelled restored→unknown
+queued      take→sending hold→held expire→expired cancel→cancelled report_sent→sent delivered→delivered undelivered→undelivered restored→unknown
+held        release→queued expire→expired cancel→cancelled restored→unknown
 sending     handed_over→sent relayed→sending not_offered→queued retry→queued reject→failed lost→unknown cancel→cancelled expire→expired report_sent→sent delivered→delivered undelivered→undelivered given_back→queued
 sent        report_sent→sent delivered→delivered undelivered→undelivered given_back→queued resend→queued
 unknown     report_sent→sent delivered→delivered undelivered→undelivered given_back→queued resend→queued give_up→failed
@@ -30,7 +30,7 @@ cancelled   delivered→delivered resend→queued
 `
 
 var causes = []cause{
-	onDue, onTake, onHandedOver, onRelayed, onNotOffered, onRetry, onReject, onLost, onReportSent,
+	onDue, onTake, onHandedOver, onRelayed, onNotOffered, onRetry, onReject, onLost, onRestored, onReportSent,
 	onDelivered, onUndelivered, onGivenBack, onResend, onGiveUp, onHold, onRelease, onExpire, onCancel,
 	onFallBack,
 }

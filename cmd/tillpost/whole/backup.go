@@ -121,7 +121,7 @@ func (t tool) restore(ctx context.Context, args []string) (err error) {
 	if err := copyFile(file, fresh); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	again, err := readyStore(ctx, fresh, old)
+	done, err := readyStore(ctx, fresh, old)
 	if err != nil {
 		return errors.Join(fmt.Errorf("nothing was changed: %w", err), os.Remove(fresh))
 	}
@@ -142,8 +142,14 @@ func (t tool) restore(ctx context.Context, args []string) (err error) {
 	switch {
 	case old == nil && aside != "":
 		fmt.Fprintln(t.Err, "the store that was there cannot be read, so it is not known who was erased since the backup was made: erase them again (tillpost contacts erase NUMBER)")
-	case again > 0:
-		fmt.Fprintf(t.Out, "%s erased since the backup was made: forgotten again when the daemon starts\n", hand.Count(again, "person"))
+	case done.erased > 0:
+		fmt.Fprintf(t.Out, "%s erased since the backup was made: forgotten again when the daemon starts\n", hand.Count(done.erased, "person"))
+	}
+	if done.known > 0 {
+		fmt.Fprintf(t.Out, "%s of the backup went on since it was made: what became of them is kept, none is sent again\n", hand.Count(done.known, "message"))
+	}
+	if done.unsure > 0 {
+		fmt.Fprintf(t.Err, "%s may have been sent since the backup was made, and nothing here can tell: not sent by itself but listed as unknown; look at each and send it again or not (tillpost list)\n", hand.Count(done.unsure, "message"))
 	}
 	return nil
 }
@@ -192,19 +198,27 @@ func copyFile(from, to string) error {
 }
 
 // readyStore opens the copy, which also brings its layout up to date, reads all
-// of it, and gives it the list of whom to forget again.
-func readyStore(ctx context.Context, path string, old *store.DB) (again int, err error) {
+// of it, gives it the list of whom to forget again, and what became of its
+// messages since it was made.
+func readyStore(ctx context.Context, path string, old *store.DB) (done readied, err error) {
 	db, err := store.Open(store.Options{Path: path, MinFree: -1}, schema()...)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.AddCheck("queue", queue.Check)
 	if err := db.Check(); err != nil {
-		return 0, fmt.Errorf("the backup does not hold together: %w", err)
+		return done, fmt.Errorf("the backup does not hold together: %w", err)
 	}
-	if old == nil || old.Box() != db.Box() { // another box never knew these persons
-		return 0, nil
+	if old != nil && old.Box() == db.Box() { // another box never knew these persons
+		if done.erased, err = queue.CopyErasures(ctx, old, db); err != nil {
+			return done, err
+		}
 	}
-	return queue.CopyErasures(ctx, old, db)
+	done.known, done.unsure, err = queue.Restored(ctx, old, db)
+	return done, err
 }
+
+// readied counts what a backup had to be told: persons erased since, messages
+// whose fate the old store knows, and those whose fate nobody knows.
+type readied struct{ erased, known, unsure int }

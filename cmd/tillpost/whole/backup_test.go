@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tillpost/cmd/tillpost/hand"
 	"tillpost/queue"
@@ -154,6 +155,67 @@ func TestRestoreOverADamagedStore(t *testing.T) {
 			t.Errorf("%d messages, %v", len(list), err)
 		}
 	})
+}
+
+// What left after the backup was made does not leave again, and what nobody can
+// tell about waits for a person.
+func TestRestoreSendsNothingTwice(t *testing.T) {
+	for name, c := range map[string]struct {
+		old  func(t *testing.T, path string)
+		want map[string]queue.State
+		told string
+	}{
+		"the old store can be read": {func(*testing.T, string) {},
+			map[string]queue.State{"gone since": queue.Cancelled, "as it was": queue.Queued, "later": queue.Scheduled}, "1 message of the backup went on"},
+		"the old store is broken": {func(t *testing.T, path string) {
+			if err := os.WriteFile(path, make([]byte, 32<<10), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]queue.State{"gone since": queue.Unknown, "as it was": queue.Unknown, "later": queue.Scheduled}, "2 messages may have been sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(t.TempDir(), "saturday.db")
+			ids := map[string]queue.ID{}
+			shelf(t, dir, func(q *queue.Queue, db *store.DB) {
+				ids["gone since"], ids["as it was"] = add(t, q, "+31612345678"), add(t, q, "+31687654321")
+				m, err := q.Add(t.Context(), queue.Draft{To: "+31611112222", Text: "Tot morgen", At: time.Now().Add(24 * time.Hour)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ids["later"] = m.ID
+				if err := db.BackupFile(file); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := q.Cancel(t.Context(), ids["gone since"], "test"); err != nil {
+					t.Fatal(err)
+				}
+			})
+			c.old(t, filepath.Join(dir, storeFile))
+			out, errs, code := tell(t, "restore", "-data", dir, file)
+			if code != hand.Done || !strings.Contains(out+errs, c.told) {
+				t.Fatalf("exit %d\n%s%s", code, out, errs)
+			}
+			shelf(t, dir, func(q *queue.Queue, _ *store.DB) {
+				for what, id := range ids {
+					m, err := q.Get(id)
+					if err != nil || m.State != c.want[what] {
+						t.Errorf("%s: %v, %v; want %s", what, m, err, c.want[what])
+						continue
+					}
+					if m.State != queue.Unknown {
+						continue
+					}
+					if m.Why.Code != "unsure_restored" || !m.Wake.IsZero() {
+						t.Errorf("%s: %+v until %s", what, m.Why, m.Wake)
+					}
+					if m, err := q.Resend(t.Context(), id, "test"); err != nil || m.State != queue.Queued {
+						t.Errorf("%s: a person sends it: %v", what, err)
+					}
+				}
+			})
+		})
+	}
 }
 
 // What is no backup changes nothing.

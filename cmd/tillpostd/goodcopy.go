@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"tillpost/queue/store"
@@ -82,8 +83,20 @@ func (g *goodCopy) look(now time.Time) error {
 }
 
 // forget removes the copy: it holds a person who is to be forgotten. The next
-// one is made within the hour, without him.
+// one is made within the hour, without him. So it does with the stores that a
+// restore (.before-) or a new layout (.v1) has put aside.
 func (g *goodCopy) forget(context.Context, string) (int, error) {
+	for _, suffix := range []string{".before-*", ".v[0-9]*"} {
+		old, err := filepath.Glob(g.db.Path() + suffix)
+		if err != nil {
+			return 0, fmt.Errorf("the folder of the store cannot be searched for old copies: %w", err)
+		}
+		for _, path := range old {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return 0, fmt.Errorf("an old copy of the store still holds the person: %w", err)
+			}
+		}
+	}
 	if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, fmt.Errorf("the good copy of the store still holds the person: %w", err)
 	}

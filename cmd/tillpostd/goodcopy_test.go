@@ -85,11 +85,22 @@ func TestGoodCopy(t *testing.T) {
 		t.Error("an idle box has written a copy")
 	}
 	q.OnErase(g.forget)
+	aside := []string{path + ".before-20261124-190000", path + ".v1"}
+	for _, old := range aside {
+		if err := os.WriteFile(old, []byte("+31612345678"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := q.Erase(t.Context(), "+31612345678", "test"); err != nil {
 		t.Fatal(err)
 	}
 	if !made().IsZero() {
 		t.Error("the copy still holds who was erased")
+	}
+	for _, old := range aside {
+		if _, err := os.Stat(old); err == nil {
+			t.Errorf("%s still holds who was erased", old)
+		}
 	}
 	look(0)
 	if made().IsZero() {

@@ -45,12 +45,33 @@ func (a *API) backup(c *call) (*reply, error) {
 	h.Set("Content-Length", strconv.FormatInt(info.Size(), 10))
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="tillpost-%s%s"`, a.queue.Now().UTC().Format("20060102-150405"), filepath.Ext(a.db.Path())))
 	h.Set("Cache-Control", "no-store")
-	if err := http.NewResponseController(c.w).SetWriteDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, fmt.Errorf("api: %w", err)
-	}
 	c.w.WriteHeader(http.StatusOK)
-	if _, err := io.Copy(c.w, f); err != nil {
+	if err := handOut(c.w, f, backupPatience); err != nil {
 		a.log.Debug("backup not taken", "err", err) // the reader sees that it is too short
 	}
 	return nil, nil
+}
+
+// backupPatience is how long a reader may take for backupPiece bytes: one that
+// stands still would keep everybody else from making a backup.
+const (
+	backupPatience = time.Minute
+	backupPiece    = 1 << 20
+)
+
+// handOut copies r to w, each piece of it within patience.
+func handOut(w http.ResponseWriter, r io.Reader, patience time.Duration) error {
+	control := http.NewResponseController(w)
+	for {
+		if err := control.SetWriteDeadline(time.Now().Add(patience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
+		_, err := io.CopyN(w, r, backupPiece)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }

@@ -127,3 +127,20 @@ func TestABackupOfARottenStore(t *testing.T) {
 	}
 	must(t, bad.Close())
 }
+
+// A table whose name has rotted is not begun anew, empty.
+func TestARottenNameIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	tab, small := newThings(), NewTable("small", (*thing).pk)
+	db, err := Open(Options{Path: path, NoSync: true}, tab, small)
+	must(t, err)
+	must(t, db.Commit(t.Context(), func(tx *Tx) error { return small.Put(tx, &thing{ID: 1}) }))
+	must(t, db.Close())
+	raw, err := os.ReadFile(path)
+	must(t, err)
+	must(t, os.WriteFile(path, bytes.ReplaceAll(raw, []byte("small"), []byte("smalm")), 0o600))
+	_, err = Open(Options{Path: path, NoSync: true}, tab, small)
+	if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), `"smalm"`) {
+		t.Errorf("told %v", err)
+	}
+}

@@ -121,6 +121,11 @@ func (db *DB) setUp() error {
 	if err != nil || !missing {
 		return err
 	}
+	// A table that nobody knows beside one that is missing is that one, with a
+	// rotten name: an empty one in its place would hide what it holds.
+	if _, err := db.view((*Tx).checkNames); err != nil {
+		return fmt.Errorf("store: a table is missing, and %w", err)
+	}
 	err = db.bolt.Update(func(b *bolt.Tx) error {
 		for _, s := range db.schema {
 			if err := s.create(b); err != nil {

@@ -92,7 +92,11 @@ func (q *Queue) Erase(ctx context.Context, number, by string) (Erased, error) {
 
 // eraseOne forgets one number or one address.
 func (q *Queue) eraseOne(ctx context.Context, to, by string) (Erased, error) {
-	order := &erasure{Hash: q.hash(to), At: q.now(), Open: true}
+	at, err := q.lastOf(to)
+	if err != nil {
+		return Erased{}, err
+	}
+	order := &erasure{Hash: q.hash(to), At: at, Open: true}
 	done, err := q.carryOut(ctx, order, to, by)
 	if err != nil || done.InFlight == 0 {
 		return done, err
@@ -103,6 +107,38 @@ func (q *Queue) eraseOne(ctx context.Context, to, by string) (Erased, error) {
 	rest, err := q.carryOut(ctx, order, to, by)
 	done.Messages, done.InFlight = done.Messages+rest.Messages, rest.InFlight
 	return done, err
+}
+
+// lastOf is now, or the time of the newest that is there of a number: what was
+// made while the clock ran ahead bears a time that is still to come, and is to
+// be forgotten as well.
+func (q *Queue) lastOf(number string) (at time.Time, err error) {
+	at = q.now()
+	later := func(t time.Time) {
+		if t.After(at) {
+			at = t
+		}
+	}
+	err = q.db.View(func(tx *store.Tx) error {
+		for m, err := range newestUnder(tx, byTo, store.Str(tail(number)), 0) {
+			if err != nil {
+				return err
+			}
+			if m.about(number) {
+				later(m.Created)
+			}
+		}
+		for in, err := range inbox.Scan(tx, nil) {
+			if err != nil {
+				return err
+			}
+			if samePerson(in.From, number) {
+				later(in.At)
+			}
+		}
+		return nil
+	})
+	return at, err
 }
 
 // carryOut forgets all about a number that was there when the order was given,

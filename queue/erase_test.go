@@ -109,3 +109,29 @@ func TestErasuresOutliveARestore(t *testing.T) {
 		}
 	})
 }
+
+// What was made while the clock ran ahead is forgotten with the rest.
+func TestEraseAfterAWrongClock(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		w := wallAt(time.Now())
+		modem := routetest.NewFake("counter")
+		b.openWith(Config{Clock: w.config()}, modem)
+		w.set(time.Now().AddDate(0, 0, 20))
+		b.later(time.Minute)
+		id := b.add(Draft{To: anna, Text: "Uit de toekomst"})
+		b.deliver(modem, route.Inbound{From: anna, Text: "Antwoord"})
+		b.later(time.Minute)
+		w.set(time.Now())
+		b.later(time.Minute)
+		done, err := b.q.Erase(t.Context(), anna, "Eva")
+		if err != nil || done.Messages != 1 || done.Inbound != 1 {
+			t.Errorf("forgotten: %+v, %v", done, err)
+		}
+		if _, err := b.q.Get(id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("it is still there: %v", err)
+		}
+		if n := len(b.inbox()); n != 0 {
+			t.Errorf("%d inbound messages are still there", n)
+		}
+	})
+}

@@ -107,7 +107,13 @@ func (q *Queue) recipient(s string) (text.Number, error) {
 	if n.Premium() {
 		return n, &Invalid{"to", "number_premium", "this is a premium number; messages to it cost extra and are refused. Use the customer's own number"}
 	}
-	if c := n.Country(); c != "" && !n.Short() && !slices.Contains(q.countries, c) {
+	if n.Short() {
+		if !slices.Contains(q.cfg.Limits.ShortCodes, n.String()) {
+			return n, &Invalid{"to", "short_code_not_allowed", fmt.Sprintf("%s is a short code; messages to one often cost extra, and it belongs to no person. Add it to limits.short_codes if it is meant, or write the whole number", n)}
+		}
+		return n, nil
+	}
+	if c := n.Country(); c != "" && !slices.Contains(q.countries, c) {
 		return n, &Invalid{"to", "country_not_allowed", fmt.Sprintf("numbers of %s are not allowed here. Add the country to limits.countries, or correct the number", c)}
 	}
 	return n, nil

@@ -18,6 +18,9 @@ type Limits struct {
 	// this time, unless it has another ref or is forced (field-notes §5.4): a
 	// till that repeats itself without saying so must not be heard twice.
 	Repeat time.Duration
+	// ShortCodes are those that may be sent to; all others are refused, since
+	// many cost extra (field-notes §5.4).
+	ShortCodes []string
 	// MarketingPerDay and MarketingPerMonth bound marketing to one number in
 	// any 24 hours and 30 days, by when it was or is to be sent.
 	MarketingPerDay, MarketingPerMonth int

@@ -52,6 +52,24 @@ func TestQuietHoursTable(t *testing.T) {
 	}
 }
 
+// A short code may cost what it likes and belongs to nobody, and help is not
+// called by a text from a till (field-notes §5.4).
+func TestShortCodesAndHelp(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		b.openWith(Config{Limits: Limits{ShortCodes: []string{"8080"}}})
+		b.add(Draft{To: "8080"})
+		for to, code := range map[string]string{
+			"38000": "short_code_not_allowed", "1818": "short_code_not_allowed", "116117": "short_code_not_allowed", "7005": "short_code_not_allowed",
+			"112": "number_emergency", "144": "number_emergency", "911": "number_emergency", "999": "number_emergency",
+		} {
+			_, err := b.q.Add(t.Context(), Draft{To: to, Text: "Dag"})
+			if e, ok := errors.AsType[*Invalid](err); !ok || e.Code != code || e.Field != "to" {
+				t.Errorf("to %s: %v, want %s", to, err, code)
+			}
+		}
+	})
+}
+
 func TestMarketingWaitsThroughTheNight(t *testing.T) {
 	inBox(t, func(t *testing.T, b *box) {
 		modem := routetest.NewFake("counter")

@@ -29,7 +29,7 @@ func tariffs(t *testing.T) text.Tariffs {
 func TestPriceIsKeptWithTheMessage(t *testing.T) {
 	inBox(t, func(t *testing.T, b *box) {
 		cfg := Config{
-			Tariffs: tariffs(t), Countries: []string{"NL", "SE", "BE"},
+			Tariffs: tariffs(t), Countries: []string{"NL", "SE", "BE"}, Limits: Limits{ShortCodes: []string{"8080"}},
 			Routing: []Rule{{Class: Marketing, Pool: "operator"}},
 		}
 		b.openWith(cfg)

@@ -21,7 +21,7 @@ var formRefusals = map[string]string{
 	"value_superfluous": "no_value_needed", "in_the_past": "no_past", "too_far": "no_far", "event_over": "no_event_over", "event_unknown": "no_event",
 	"time_skipped": "no_such_hour", "time_twice": "no_hour_twice", "time_invalid": "no_time", "no_consent": "no_consent", "proof_incomplete": "no_proof",
 	"in_the_future": "no_future", "out_of_range": "no_range", "not_a_draft": "no_longer_draft", "not_now": "not_in_this_state", "under_way": "no_delete_yet",
-	"recipients_missing": "no_list", "column_missing": "no_column", "number_invalid": "no_good_number", "number_landline": "no_landline", "number_premium": "no_good_number",
+	"recipients_missing": "no_list", "column_missing": "no_column", "number_invalid": "no_good_number", "number_landline": "no_landline", "number_premium": "no_good_number", "number_emergency": "no_good_number",
 	"number_empty": "no_good_number", "start_missing": "no_start", "ends_before_start": "no_order", "not_moved": "no_move", "contact_unknown": "no_such_contact",
 	"id_missing": "no_id", "not_pending": "no_reject", "already_confirmed": "no_pending", "date_invalid": "no_day", "channel_not_here": "no_mail_route",
 	"placeholder_unknown": "no_such_field", "field_unknown": "no_known_field", "purpose_missing": "no_purpose",

@@ -128,10 +128,12 @@ type Tariff struct {
 
 // Limits is [limits].
 type Limits struct {
-	Countries []string      `toml:"countries"` // empty: own country and its neighbours
-	MaxParts  int           `toml:"max_parts"`
-	QueueMax  int           `toml:"queue_max"`
-	Repeat    time.Duration `toml:"repeat"` // an equal text to one number within it is refused; 0: never
+	Countries []string `toml:"countries"` // empty: own country and its neighbours
+	// ShortCodes may be sent to; all others are refused.
+	ShortCodes []string      `toml:"short_codes"`
+	MaxParts   int           `toml:"max_parts"`
+	QueueMax   int           `toml:"queue_max"`
+	Repeat     time.Duration `toml:"repeat"` // an equal text to one number within it is refused; 0: never
 	// MarketingPerDay and MarketingPerMonth bound advertising to one number in
 	// 24 hours and in 30 days; 0: no limit.
 	MarketingPerDay   int `toml:"marketing_per_day"`

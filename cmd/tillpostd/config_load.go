@@ -312,6 +312,15 @@ func (c *Config) validateLimits(ps *problems) {
 	for i, country := range c.Limits.Countries {
 		ps.country(fmt.Sprintf("limits.countries[%d]", i), country)
 	}
+	for i, code := range c.Limits.ShortCodes {
+		field := fmt.Sprintf("limits.short_codes[%d]", i)
+		switch n, err := text.ParseNumber(code, c.Country); {
+		case err != nil:
+			ps.fault(field, "is %q: %v", code, err)
+		case n.String() != code || !n.Short():
+			ps.fault(field, `is %q, must be a short code: three to six digits such as "8080"`, code)
+		}
+	}
 	ps.between("limits.max_parts", c.Limits.MaxParts, 1, 255) // TS 23.040 §9.2.3.24.1: one octet
 	ps.between("limits.queue_max", c.Limits.QueueMax, 1, 100_000_000)
 	if c.Limits.Repeat < 0 || c.Limits.Repeat > 24*time.Hour {

@@ -82,7 +82,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 		RefBits: cfg.Text.RefBits, Cedilla: cfg.Text.Cedilla,
 		Shift: nationalTables[cfg.Text.Shift], Locking: nationalTables[cfg.Text.Locking],
 		Limits: queue.Limits{
-			QuietHours: cfg.QuietHours.Enabled, Repeat: cfg.Limits.Repeat,
+			QuietHours: cfg.QuietHours.Enabled, Repeat: cfg.Limits.Repeat, ShortCodes: cfg.Limits.ShortCodes,
 			MarketingPerDay: cfg.Limits.MarketingPerDay, MarketingPerMonth: cfg.Limits.MarketingPerMonth,
 		},
 		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},

@@ -97,6 +97,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"language", `"fr"`, "language", "not one of"},
 		{"language", `3`, "language", "must be text"},
 		{"limits.max_parts", `0`, "limits.max_parts", "must be from"},
+		{"limits.short_codes", `["8080", "0612345678"]`, "limits.short_codes", "short code"},
+		{"limits.short_codes", `["112"]`, "limits.short_codes", "calls for help"},
 		{"limits.repeat", `"soon"`, "limits.repeat", "time with its unit"},
 		{"routing", `[{"pool": "nowhere"}]`, "routing.pool", "is no pool"},
 		{"data_dir", `"/elsewhere"`, "data_dir", "boot file only"},

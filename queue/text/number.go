@@ -12,6 +12,8 @@ const (
 	CodeNumberEmpty   = "number_empty"
 	CodeNumberInvalid = "number_invalid"
 	CodeNumberPremium = "number_premium" // costs extra, or is a service that nobody texts
+	// Calls for help: never texted, whatever the shop allows.
+	CodeNumberEmergency = "number_emergency"
 )
 
 // Kind is what a number is for, as far as its digits tell.
@@ -66,6 +68,12 @@ func (n Number) Premium() bool {
 	return n.kind == KindPremium || n.Short() && isPremiumShort(n.digits)
 }
 
+// Emergency says whether the number calls for help, anywhere or in the country
+// it was parsed for. ParseNumber refuses those; ReadNumber does not.
+func (n Number) Emergency() bool {
+	return n.Short() && (emergency()[callFor{"", n.digits}] || emergency()[callFor{n.country, n.digits}])
+}
+
 // MarshalText writes the number as String does.
 func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
@@ -79,14 +87,19 @@ func (n Number) LogValue() slog.Value {
 // any case; empty: international spelling only): 06-12345678, 0031 6 12345678,
 // +46 (0)70 123 45 67, 612345678 as a spreadsheet leaves it, 31612345678.
 // Three to six digits without a leading zero are a short code and stay what
-// they are. Premium numbers are refused.
+// they are; whether one may be texted is for the shop to say. Premium numbers,
+// and those that call for help, are refused.
 //
 // Errors are *Error about the field "to": number_empty, number_invalid,
-// number_premium.
+// number_premium, number_emergency.
 func ParseNumber(s, country string) (Number, error) {
 	n, err := ReadNumber(s, country)
 	if err != nil {
 		return Number{}, err
+	}
+	if n.Emergency() {
+		return Number{}, &Error{Field: "to", Code: CodeNumberEmergency, Detail: fmt.Sprintf(
+			"%s calls for help, and is never texted from here: use the mobile number of a person", n)}
 	}
 	if n.Premium() {
 		return Number{}, &Error{Field: "to", Code: CodeNumberPremium, Detail: fmt.Sprintf(
@@ -96,7 +109,7 @@ func ParseNumber(s, country string) (Number, error) {
 }
 
 // ReadNumber is ParseNumber for the originator of a message that came in:
-// premium numbers are numbers too.
+// premium numbers are numbers too, and so is 112, which sends warnings.
 func ReadNumber(s, country string) (Number, error) {
 	country = strings.ToUpper(country)
 	digits, plus, err := digitsOf(s)

@@ -22,6 +22,9 @@ var numbersCSV string
 //go:embed tables/codes.csv
 var codesCSV string
 
+//go:embed tables/emergency.csv
+var emergencyCSV string
+
 // country is one country whose numbering plan we have.
 type country struct {
 	iso, name  string
@@ -123,6 +126,20 @@ var codes = sync.OnceValue(func() map[string]string {
 	all := make(map[string]string)
 	for _, row := range table("codes.csv", codesCSV) {
 		all[row["prefix"]] = row["iso"]
+	}
+	return all
+})
+
+// callFor is a number that calls for help in a country; everywhere if that is
+// empty.
+type callFor struct{ iso, digits string }
+
+var emergency = sync.OnceValue(func() map[callFor]bool {
+	all := make(map[callFor]bool)
+	for _, row := range table("emergency.csv", emergencyCSV) {
+		for _, digits := range strings.Fields(row["numbers"]) {
+			all[callFor{row["iso"], digits}] = true
+		}
 	}
 	return all
 })

@@ -283,6 +283,9 @@ func (q *Queue) erase(tx *store.Tx, order *erasure, number, by string, done *Era
 	if err := concats.Delete(tx, store.Str(number)); err != nil {
 		return err
 	}
+	if err := forgetRecipient(tx, number); err != nil {
+		return err
+	}
 	if err := q.forgetOptOutNumber(tx, number); err != nil {
 		return err
 	}

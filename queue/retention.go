@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tillpost/queue/store"
@@ -10,8 +11,8 @@ import (
 // Retention says how long what is finished is kept (field-notes §5.3). Zero
 // keeps for ever.
 type Retention struct {
-	Text   time.Duration // texts, in and out
-	Number time.Duration // the rest of a message and its story; then only counts stay
+	Text   time.Duration // texts of what was sent
+	Number time.Duration // the rest of a message and its story, and what came in; then only counts stay
 	Counts time.Duration // counts by day
 }
 
@@ -38,9 +39,17 @@ type wipe struct {
 }
 
 // finished says since when nothing more happens to a message: zero while the
-// queue still has it.
+// queue still has it. One that is unknown, and will not be sent again by itself,
+// stays so for good when its time runs out: a person may still settle it, but it
+// is not kept for that.
 func (m *Message) finished() time.Time {
-	if m.State.Final() || (m.State == Sent && m.Wake.IsZero()) {
+	switch {
+	case m.State.Final(), m.State == Sent && m.Wake.IsZero():
+		return m.Updated
+	case m.State == Unknown && m.Wake.IsZero():
+		if m.Expires.After(m.Updated) {
+			return m.Expires
+		}
 		return m.Updated
 	}
 	return time.Time{}
@@ -299,4 +308,100 @@ func (q *Queue) removeCounts(tx *store.Tx, before time.Time, _ ID) (_ ID, more b
 		}
 	}
 	return 0, len(due) >= wakeChunk, nil
+}
+
+const (
+	// refKept is how long the last concatenation reference of a number is kept:
+	// far longer than a network, by default, or a phone waits for the rest of a
+	// long message. Who gets one later begins at random again.
+	refKept = 7 * aDay
+	// monthKept is how long it is kept, by its hash, who was sent to in a month
+	// of quota: a month counted from any day is over by then.
+	monthKept = 62 * aDay
+	// numbersEvery is how often both are looked through.
+	numbersEvery = 24 * time.Hour
+)
+
+// sweepNumbers throws out numbers, and hashes of them, that were kept to send by
+// and are of no more use. It looks in small reads, and writes only if some are.
+func (q *Queue) sweepNumbers(ctx context.Context, now time.Time) error {
+	return errors.Join(
+		sweepTable(ctx, q, concats,
+			func(c *concat) []byte { return store.Str(c.To) },
+			func(c *concat) bool { return now.Sub(c.At) > refKept }),
+		sweepTable(ctx, q, recipients,
+			func(u *recipientUse) []byte { return recipientUseKey(u.Identity, u.Month, u.Hash) },
+			func(u *recipientUse) bool { return now.Sub(u.Month) > monthKept }),
+	)
+}
+
+// sweepTable deletes the rows of a table that are old, a chunk at a time.
+func sweepTable[T any](ctx context.Context, q *Queue, table *store.Table[T], key func(*T) []byte, old func(*T) bool) error {
+	var from []byte
+	for more := true; more; {
+		var gone [][]byte
+		looked := 0
+		more = false
+		err := q.db.View(func(tx *store.Tx) error {
+			for row, err := range table.Scan(tx, from) {
+				if err != nil {
+					return err
+				}
+				if looked++; looked > listChunk || len(gone) == wakeChunk {
+					from, more = key(row), true
+					return nil
+				}
+				if old(row) {
+					gone = append(gone, key(row))
+				}
+			}
+			return nil
+		})
+		if err == nil && len(gone) > 0 {
+			err = q.db.Commit(ctx, func(tx *store.Tx) error { return deleteOld(tx, table, gone, old) })
+		}
+		if err != nil {
+			return err
+		}
+		q.turned()
+	}
+	return nil
+}
+
+// deleteOld deletes rows that are still old: one may have been written since.
+func deleteOld[T any](tx *store.Tx, table *store.Table[T], keys [][]byte, old func(*T) bool) error {
+	for _, key := range keys {
+		row, err := table.Get(tx, key)
+		if err != nil {
+			return err
+		}
+		if row == nil || !old(row) {
+			continue
+		}
+		if err := table.Delete(tx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetRecipient removes who an identity sent to this month, by the hash. The
+// count stays, and counts a person who comes back once more.
+func forgetRecipient(tx *store.Tx, number string) error {
+	h := hashOf(number)
+	var gone [][]byte
+	for u, err := range recipients.Scan(tx, nil) {
+		if err != nil {
+			return err
+		}
+		if u.Hash == h {
+			gone = append(gone, recipientUseKey(u.Identity, u.Month, u.Hash))
+		}
+	}
+	for _, key := range gone {
+		if err := recipients.Delete(tx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,90 @@ func TestRetention(t *testing.T) {
 			t.Errorf("the story of what is alive is gone: %+v, %v", list, err)
 		}
 	})
+}
+
+// What nobody ever learnt the fate of is not kept for ever, nor counted as
+// anything else.
+func TestUnknownEndsWithItsKeepingTime(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		modem.Answer(func(route.Outbound) (route.Receipt, error) { return route.Receipt{}, fail(route.Unknown) })
+		b.openWith(Config{Retention: Retention{Text: 5 * day, Number: 9 * day}}, modem)
+		id := b.add(Draft{To: anna, Text: "Geheim verhaal", OnUnknown: OnUnknownHold})
+		b.later(7 * day) // three of them until it expires
+		b.want(id, Unknown, "unsure")
+		b.later(day + time.Hour)
+		if m := b.get(id); m.State != Unknown || m.Text() != "" {
+			t.Errorf("%s, %q: want unknown without its text", m.State, m.Text())
+		}
+		var e *Invalid
+		if _, err := b.q.Settle(t.Context(), id, Queued, "test"); !errors.As(err, &e) || e.Code != "text_gone" {
+			t.Errorf("a message without its text is sent again: %v", err)
+		}
+		b.later(4 * day)
+		if _, err := b.q.Get(id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("after its keeping time: %v", err)
+		}
+		if rows := b.everything(); strings.Contains(rows, "12345678") || !strings.Contains(rows, `"state":"unknown","messages":1`) {
+			t.Errorf("its number is still there, or its count is not:\n%s", rows)
+		}
+	})
+}
+
+// Numbers that were kept to send by go when they are of no more use.
+func TestNumbersKeptToSendByGo(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.openWith(Config{}, modem)
+		if err := b.q.Limit("counter", Quota{RecipientsPerMonth: 100}); err != nil {
+			t.Fatal(err)
+		}
+		long := strings.Repeat("lang ", 40)
+		b.add(Draft{To: anna, Text: long})
+		b.later(time.Minute)
+		if rows := b.kept(); rows != "1 1" {
+			t.Fatalf("references and recipients: %s", rows)
+		}
+		b.later(9 * day)
+		b.add(Draft{To: bram, Text: long})
+		b.later(time.Minute)
+		if rows := b.kept(); rows != "1 2" {
+			t.Errorf("after 9 days: %s, want the new reference only", rows)
+		}
+		if _, err := b.q.Erase(t.Context(), bram, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if rows := b.kept(); rows != "0 1" {
+			t.Errorf("after the second is erased: %s", rows)
+		}
+		b.later(70 * day)
+		if rows := b.kept(); rows != "0 0" {
+			t.Errorf("after months: %s", rows)
+		}
+	})
+}
+
+// kept is how many references and recipients of a quota there are.
+func (b *box) kept() string {
+	b.t.Helper()
+	refs, hashes := 0, 0
+	err := b.db.View(func(tx *store.Tx) error {
+		for _, err := range concats.Scan(tx, nil) {
+			if refs++; err != nil {
+				return err
+			}
+		}
+		for _, err := range recipients.Scan(tx, nil) {
+			if hashes++; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return fmt.Sprint(refs, hashes)
 }
 
 func TestErasingAPerson(t *testing.T) {

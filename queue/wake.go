@@ -27,7 +27,7 @@ const (
 // come, waits that expire, the resend policy of unknown ones, reports that
 // never came. It also commits what routes have to tell about themselves.
 func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
-	nextSweep := q.began
+	nextSweep, nextNumbers := q.began, q.began
 	for {
 		q.turned()
 		if err := q.lookAtClock(ctx); err != nil && ctx.Err() == nil {
@@ -63,6 +63,12 @@ func (q *Queue) runTimer(ctx context.Context, broken context.CancelCauseFunc) {
 			nextSweep = time.Now().Add(sweepEvery)
 			if err := errors.Join(q.sweep(ctx, now), q.retain(ctx, now)); err != nil && ctx.Err() == nil {
 				q.log.Error("cannot throw out what is too old", "err", err)
+			}
+		}
+		if q.clock.Known() && !time.Now().Before(nextNumbers) {
+			nextNumbers = time.Now().Add(numbersEvery)
+			if err := q.sweepNumbers(ctx, now); err != nil && ctx.Err() == nil {
+				q.log.Error("cannot throw out numbers that are of no more use", "err", err)
 			}
 		}
 		if latest := now.Add(maxSleep); next.IsZero() || next.After(latest) {
@@ -231,6 +237,9 @@ func (q *Queue) wakeOne(tx *store.Tx, id ID, now time.Time) error {
 // goes on after them. What was lost stays so until a lane takes it: until then
 // a report can still show that nothing need be sent.
 func (q *Queue) resend(tx *store.Tx, m *Message, by string) error {
+	if m.Wiped {
+		return &Invalid{"id", "text_gone", "its text is gone, since the time that texts are kept is over (retention.text_days). Write a new message"}
+	}
 	unknown := m.State == Unknown
 	if err := m.move(onResend); err != nil {
 		return err

@@ -85,7 +85,10 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 			QuietHours: cfg.QuietHours.Enabled, Repeat: cfg.Limits.Repeat, ShortCodes: cfg.Limits.ShortCodes,
 			MarketingPerDay: cfg.Limits.MarketingPerDay, MarketingPerMonth: cfg.Limits.MarketingPerMonth,
 		},
-		Retention: queue.Retention{Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays)},
+		Retention: queue.Retention{
+			Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays),
+			Counts: days(2 * 366), // field-notes §5.3
+		},
 		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
 		Clock: systemClock(), RerouteAfter: cfg.Limits.RerouteAfter,
 		MailPool: cfg.Email.pool(), Fallback: cfg.Email.fallback(),

@@ -259,20 +259,28 @@ func (r *run) end(b *strings.Builder) {
 	*r = run{}
 }
 
+// maxReplied bounds how many messages to a number are looked at for the one it
+// answers.
+const maxReplied = 50
+
 // understand links a whole message to the one it answers, and does what its
 // words ask for.
 func (q *Queue) understand(tx *store.Tx, in *Inbound) error {
 	if in.Undecodable {
 		return nil
 	}
+	took, looked := q.now().Add(-replyWithin), 0
 	for m, err := range newestUnder(tx, byTo, store.Str(tail(in.From)), 0) {
 		if err != nil {
 			return err
 		}
-		if m.out() && q.now().Sub(m.Took) < replyWithin {
-			in.Reply = m.ID
+		// A newer one may still be planned, and an older one have left later.
+		if m.out() && m.Took.After(took) {
+			in.Reply, took = m.ID, m.Took
 		}
-		break
+		if looked++; looked == maxReplied {
+			break
+		}
 	}
 	in.Action = meaning(in.Text)
 	return q.obey(tx, in, "")

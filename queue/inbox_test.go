@@ -137,6 +137,25 @@ func TestReplyIsLinkedToWhatItAnswers(t *testing.T) {
 	})
 }
 
+// What is planned for later answers nothing, and what left last does.
+func TestReplyIsToTheLastThatLeft(t *testing.T) {
+	inBox(t, func(t *testing.T, b *box) {
+		modem := routetest.NewFake("counter")
+		b.open(modem)
+		planned := b.add(Draft{To: anna, Text: "eerder gepland", At: time.Now().Add(2 * time.Hour)})
+		id := b.add(Draft{To: anna, Text: "Wilt u komen?"})
+		b.add(Draft{To: anna, Text: "tot volgende week", At: time.Now().Add(7 * day)})
+		b.later(time.Minute)
+		b.deliver(modem, route.Inbound{From: anna, Text: "Ja graag"})
+		b.later(3 * time.Hour)
+		b.deliver(modem, route.Inbound{From: anna, Text: "Nogmaals ja"})
+		list := b.inbox()
+		if list[1].Reply != id || list[0].Reply != planned {
+			t.Errorf("linked to %v and %v, want %v and %v", list[1].Reply, list[0].Reply, id, planned)
+		}
+	})
+}
+
 func TestMeaningOfWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"STOP": ActionOptOut, " stop. ": ActionOptOut, "'Stop!'": ActionOptOut, "Arrêt": ActionOptOut, "avanmäl": ActionOptOut,

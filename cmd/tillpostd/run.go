@@ -89,7 +89,7 @@ func serve(ctx context.Context, cfg *Config, log *slog.Logger, ready func(*daemo
 			Text: days(cfg.Retention.TextDays), Number: days(cfg.Retention.NumberDays),
 			Counts: days(2 * 366), // field-notes §5.3
 		},
-		Routing:   rules(cfg.Routing), Tariffs: cfg.tariffs,
+		Routing: rules(cfg.Routing), Tariffs: cfg.tariffs,
 		Clock: systemClock(), RerouteAfter: cfg.Limits.RerouteAfter,
 		MailPool: cfg.Email.pool(), Fallback: cfg.Email.fallback(),
 		Steward:   outreach.Steward(),

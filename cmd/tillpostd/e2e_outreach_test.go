@@ -51,6 +51,7 @@ type street struct {
 	config func(*outreach.Config)
 
 	tariffs []text.Tariff
+	slow    time.Duration // until the SMSC answers
 }
 
 // cable is a network of one wire: who dials is who is accepted.
@@ -131,7 +132,7 @@ func (s *street) open() {
 		s.t.Fatal(err)
 	}
 	line := &cable{calls: make(chan net.Conn), ended: make(chan struct{})}
-	s.smsc = smsc.New(smsc.Config{Keep: true, Magic: s.post})
+	s.smsc = smsc.New(smsc.Config{Keep: true, Magic: s.post, Latency: s.slow})
 	client, err := smpp.New(smpp.Config{Name: "operator", Addrs: []string{"smsc:2775"}, SystemID: "shop", Source: "SHOP", Window: 1, Dial: line.dial, Log: slog.New(slog.DiscardHandler),
 		Timers: smpp.Timers{Enquire: time.Hour}, Memory: q.Memory("operator")})
 	if err != nil {

@@ -74,6 +74,26 @@ func TestTicketing(t *testing.T) {
 				t.Errorf("%v", c)
 			}
 		})
+		// An SMSC that takes a minute for an answer, with room for one on the
+		// wire: what the second lane holds has not left yet.
+		onStreet(t, func(s *street) {
+			s.do("PUT", "/bookings/concert-13", a{"start": "2026-11-24T20:00"})
+			var rows []a
+			for i := range 20 {
+				rows = append(rows, a{"to": fmt.Sprintf("+3161000%04d", 10*i+9)})
+			}
+			s.do("POST", "/batches", a{"recipients": rows, "texts": a{"nl": "Tot straks"}, "class": "transactional", "when": a{"event": "concert-13", "offset": "-PT3H"}})
+			s.until("2026-11-24T17:00")
+			s.later(30 * time.Second)
+			if n := len(s.do("GET", "/messages?state=sending", nil)["items"].([]any)); n != 2 {
+				t.Fatalf("the lanes hold %d messages", n)
+			}
+			s.do("PUT", "/bookings/concert-13", a{"status": "cancelled"})
+			s.later(time.Hour)
+			if n := len(s.got()); n != 1 {
+				t.Errorf("%d left, one was on the wire", n)
+			}
+		}, func(s *street) { s.slow = time.Minute })
 	})
 	t.Run("a time that has passed", func(t *testing.T) {
 		onStreet(t, func(s *street) {

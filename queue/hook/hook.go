@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -212,10 +213,23 @@ func CheckURL(field, s string) error {
 		return &queue.Invalid{Field: field, Code: "url_invalid", Detail: "write a whole address, such as https://software.example/hook or http://192.168.1.20:8000/hook"}
 	case u.User != nil:
 		return &queue.Invalid{Field: field, Code: "url_invalid", Detail: "leave name and password out of the address: calls are signed instead"}
+	case u.Scheme == "http" && outside(u.Hostname()):
+		return &queue.Invalid{Field: field, Code: "url_invalid", Detail: u.Hostname() + " lies outside the local network, and plain http stays inside it. Use https"}
 	case len(s) > maxURL:
 		return &queue.Invalid{Field: field, Code: "too_long", Detail: fmt.Sprintf("an address has at most %d characters", maxURL)}
 	}
 	return nil
+}
+
+// outside says whether host is an address beyond the local network. Where a
+// name leads to is known when it is dialled.
+func outside(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	ip = embedded(ip.Unmap().WithZone(""))
+	return !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
 }
 
 // Delete forgets a webhook. Error: ErrNotFound.

@@ -540,3 +540,20 @@ func TestSettingsAreChecked(t *testing.T) {
 		}
 	})
 }
+
+// Where an address leads to is said when it is set, if it can be known then.
+func TestPlainHTTPStaysInside(t *testing.T) {
+	for url, ok := range map[string]bool{
+		"http://8.8.8.8/":         false,
+		"http://[2001:4860::8]/":  false,
+		"https://8.8.8.8/":        true,
+		"http://192.168.1.20/":    true,
+		"http://[fd00::1]:8000/":  true,
+		"http://software.example": true, // known when it is dialled
+	} {
+		err := CheckURL("url", url)
+		if bad, is := errors.AsType[*queue.Invalid](err); (err == nil) != ok || err != nil && (!is || !strings.Contains(bad.Detail, "Use https")) {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}

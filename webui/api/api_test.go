@@ -304,6 +304,7 @@ func TestStrangersAndWrongTurns(t *testing.T) {
 		"a state that is not":   {b.key, "GET", "/api/v1/messages?state=waiting", nil, 400, "unknown_value"},
 		"a limit too far":       {b.key, "GET", "/api/v1/messages?limit=5000", nil, 400, "out_of_range"},
 		"a cursor from nowhere": {b.key, "GET", "/api/v1/messages?after=zzz", nil, 400, "cursor_invalid"},
+		"a number of letters":   {b.key, "GET", "/api/v1/messages?to=abc", nil, 400, "number_invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := *b

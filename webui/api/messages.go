@@ -9,6 +9,7 @@ import (
 
 	"tillpost/queue"
 	"tillpost/queue/store"
+	"tillpost/queue/text"
 	"tillpost/webui/api/wire"
 )
 
@@ -205,6 +206,10 @@ func (a *API) listMessages(c *call) (*reply, error) {
 	if f.State != "" && !slices.Contains(queue.States, f.State) {
 		return nil, refusal(http.StatusBadRequest, "unknown_value", "state",
 			fmt.Sprintf("%q is not a state. States: %s", f.State, states()))
+	}
+	if f.To != "" && !text.IsAddress(f.To) && !strings.ContainsAny(f.To, "0123456789") {
+		return nil, refusal(http.StatusBadRequest, "number_invalid", "to",
+			fmt.Sprintf("%q is no number. to is a phone number such as +31612345678, or an e-mail address", f.To))
 	}
 	var err error
 	if f.Since, err = moment("since", q.Get("since")); err != nil {

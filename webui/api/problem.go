@@ -53,8 +53,12 @@ func problemOf(err error) (p *wire.Problem, known bool) {
 		return p, true
 	}
 	if e, ok := errors.AsType[*queue.ErrNotNow](err); ok {
+		what := "Look at it again"
+		if e.State == queue.Unknown {
+			what = "Settle it: say that it arrived or that it failed, or send it again"
+		}
 		return refusal(http.StatusConflict, "not_now", "state",
-			fmt.Sprintf("this message is %s, which does not allow that. Look at it again", e.State)), true
+			fmt.Sprintf("this message is %s, which does not allow that. %s", e.State, what)), true
 	}
 	switch {
 	case errors.Is(err, store.ErrDiskLow):

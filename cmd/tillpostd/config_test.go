@@ -65,7 +65,7 @@ func TestConfigKnowsEveryKeyOfTheContract(t *testing.T) {
 		"text":    {"ref_bits", "cedilla", "shift", "locking"},
 		"modem":   {"balance", "balance_every", "balance_pattern", "balance_below", "self_test_every", "self_test_number", "store_first"},
 		"smpp":    {"message_reference", "send_timeout", "tls_name", "tls_ca_file", "service_type", "coding_gsm7", "coding_ucs2", "tlvs", "codes", "validity_format"},
-		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after"},
+		"limits":  {"repeat", "marketing_per_day", "marketing_per_month", "reroute_after", "short_codes"},
 		"routing": {"hours", "max_price"},
 		"consent": {"till_checks"},
 		"email":   {"tls", "ca_file", "hello", "reply_to", "unsubscribe", "lanes", "messages_per_minute", "send_timeout", "pool", "fallback", "forward_inbox"},

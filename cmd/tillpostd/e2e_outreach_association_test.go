@@ -167,6 +167,15 @@ func TestAssociation(t *testing.T) {
 			if !told["done"] || !told["empty"] {
 				t.Errorf("events tell of %v", told)
 			}
+			// The box is off for a day: that run did not take place.
+			s.until("2026-11-25T23:00")
+			s.close()
+			s.until("2026-11-26T21:00")
+			s.open()
+			s.later(2 * time.Minute)
+			if want := "+31699999999 geburtstag 2026-11-26: het kastje stond uit op 2026-11-26; voor die dagen was het te laat."; !slices.Contains(s.got(), want) {
+				t.Errorf("of the day without power: %q", s.got())
+			}
 			// The list of failures.
 			s.refuses("PUT", "/rules/geburtstag", a{"on": a{"event": "birthday"}, "template": "geburtstag", "notify": a{"email": "vorstand@verein.example"}}, "channel_not_here")
 		})
